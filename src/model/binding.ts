@@ -1,0 +1,39 @@
+import type { Cidr } from './cidr.ts';
+import type { IpAddress } from './ip.ts';
+import type { PodKey } from './names.ts';
+
+/** How a pod's interface joins the node: its own route, or a port of a bridge. */
+export type Attachment = { readonly kind: 'routed' } | { readonly kind: 'bridged'; readonly bridge: string };
+
+/** A local pod and the host interface that is surely its own. */
+export interface PodBinding {
+  readonly pod: PodKey;
+  /** Identity of the pod; a new pod of the same name has another. */
+  readonly uid: string;
+  /** Host side of the veth, at most 15 bytes. */
+  readonly interface: string;
+  /** The pod side's MAC address, lower case. Always known for bridged pods: the guard binds frames to it. */
+  readonly mac?: string;
+  /** Addresses the pod may send from. */
+  readonly addresses: readonly IpAddress[];
+  readonly attachment: Attachment;
+}
+
+/** How the guard recognises ports of the pod bridge among all ports of the node. */
+export type BridgePorts =
+  /** `meta ibrname`, where the kernel has NFT_BRIDGE_META. */
+  | { readonly kind: 'bridge-name' }
+  /** By interface name pattern, when the pod bridge is the only bridge with such ports. */
+  | { readonly kind: 'pattern'; readonly pattern: string };
+
+/** What the agent knows of its node's network: where pods hang and how to recognise a pod it does not know. */
+export interface NodeShape {
+  /** Patterns (`veth*`) or exact names of host interfaces of routed pods; empty if no pod is routed. */
+  readonly routed: readonly string[];
+  readonly bridges: readonly {
+    readonly name: string;
+    readonly ports: BridgePorts;
+    /** Pod addresses of this node: what a port that is not known yet may use towards its node. */
+    readonly podCidrs: readonly Cidr[];
+  }[];
+}
