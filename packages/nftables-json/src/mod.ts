@@ -1,0 +1,26 @@
+/** libnftables-json(5) in TypeScript: the public surface. */
+export type * from './grammar.ts';
+export { maxCommentBytes, maxConcatFields, maxInterfaceNameBytes, maxNameBytes } from './grammar.ts';
+export * from './expr.ts';
+export * from './stmt.ts';
+export { Transaction } from './transaction.ts';
+export type { InvalidCommand } from './transaction.ts';
+export { commandProblem, commentProblem, nameProblem } from './validate.ts';
+export { encodeCommands, loadOrder } from './encode.ts';
+export type { TableObjects } from './encode.ts';
+export { decodeListing, decodeMap, decodeSet } from './decode.ts';
+export type { Listing, Metainfo } from './decode.ts';
+export type { CallOptions, Executor } from './executor.ts';
+export { NftProcess } from './nft-process.ts';
+export type { NftProcessOptions } from './nft-process.ts';
+export {
+  NftError,
+  classifyStderr,
+  isBusy,
+  isExists,
+  isFull,
+  isInvalid,
+  isNotFound,
+  isOutcomeUnknown,
+} from './errors.ts';
+export type { NftErrorCode, NftErrorFacts } from './errors.ts';
