@@ -37,7 +37,7 @@ installed() {
 if ! installed; then
   if command -v npm > /dev/null; then
     say 'installing packages (npm ci)'
-    if npm ci --no-audit --no-fund --loglevel=error >&2; then echo "$want" > "$stamp"; else
+    if npm ci --no-audit --no-fund --loglevel=error > /dev/null; then echo "$want" > "$stamp"; else
       fail 'npm packages' 'everything' 'npm ci (it failed, see above)'
     fi
   else
