@@ -1,0 +1,35 @@
+/** Every code the decoder reports, with its short name. Codes are stable: they are never reused for another meaning. */
+export const decodeCodes = {
+  D001: 'not-an-object',
+  D002: 'missing-kind',
+  D003: 'missing-name',
+  D004: 'unserved-version',
+  D005: 'invalid-name',
+  D006: 'invalid-namespace',
+  D007: 'misspelt-kind',
+  D099: 'more-problems',
+  D101: 'unknown-field',
+  D102: 'wrong-type',
+  D103: 'invalid-policy-type',
+  D104: 'invalid-protocol',
+  D105: 'invalid-port',
+  D106: 'invalid-end-port',
+  D107: 'invalid-cidr',
+  D108: 'invalid-except',
+  D109: 'cidr-host-bits',
+  D110: 'empty-peer',
+  D111: 'block-with-selectors',
+  D112: 'invalid-selector',
+  D113: 'invalid-label-key',
+  D114: 'invalid-label-value',
+  D115: 'unknown-mode',
+  D201: 'invalid-address',
+  D202: 'invalid-container-port',
+  D203: 'unknown-phase',
+  D204: 'invalid-timestamp',
+  D301: 'invalid-service-port',
+  D302: 'invalid-service-value',
+} as const;
+
+/** A code of {@link decodeCodes}. */
+export type DecodeCode = keyof typeof decodeCodes;
