@@ -1,4 +1,5 @@
 import type { Endpoint } from '../model/endpoint.ts';
+import type { Answer } from '../model/flow.ts';
 import type { NetworkPolicy, Direction, IpBlock } from '../model/policy.ts';
 import type { PolicyKey } from '../model/names.ts';
 import type { PortMatch } from '../model/port.ts';
@@ -29,15 +30,19 @@ export interface AllowRule {
 /** A policy that isolates the subject in one direction, with its rules for that direction. */
 export interface SelectingPolicy {
   readonly policy: NetworkPolicy;
+  /** `unknown` only when the subject's labels are (a question asked without a cluster). */
+  readonly selects: Exclude<Answer, 'no'>;
   readonly rules: readonly AllowRule[];
 }
 
-/** One direction of an effective policy. Not isolated exactly if no policy selects the subject in it (semantics 3, 4). */
+/** One direction of an effective policy. Isolated exactly if some enforced policy selects the subject in it (semantics 3, 4). */
 export interface EffectiveSection {
   readonly direction: Direction;
-  readonly isolated: boolean;
-  /** Sorted by policy key. */
+  readonly isolated: Answer;
+  /** Policies that decide, sorted by key. */
   readonly policies: readonly SelectingPolicy[];
+  /** Policies in audit mode, sorted by key: they record what they would deny and decide nothing. */
+  readonly audits: readonly SelectingPolicy[];
 }
 
 /** All that decides one endpoint: the value that is lowered to rules and evaluated for people. */

@@ -1,0 +1,121 @@
+import type { NodeShape, PodBinding } from '../model/binding.ts';
+import { familyOf, ipFamilies } from '../model/ip.ts';
+import { directions } from '../model/policy.ts';
+import {
+  baseChains,
+  boundSet,
+  bridgedMapName,
+  recordSets,
+  routedMapName,
+  sharedChains,
+  sourcesName,
+} from './base-chains.ts';
+import { bridgeGuard } from './bridge-guard.ts';
+import { auditChain } from './lower.ts';
+import type { LoweredEndpoint } from './lower.ts';
+import type { EnforcementOptions } from './options.ts';
+import type {
+  DesiredChain,
+  DesiredMap,
+  DesiredSet,
+  DesiredTable,
+  DispatchVerdict,
+  Ruleset,
+  TableFamily,
+} from './ruleset.ts';
+import { addressType } from './set-spec.ts';
+import type { SetSpec } from './set-spec.ts';
+
+/** Everything one node's ruleset is made of. */
+export interface RulesetParts {
+  readonly shape: NodeShape;
+  readonly options: EnforcementOptions;
+  /** One per bound local pod, in any order. A local pod that is missing here is dropped by the tail. */
+  readonly endpoints: readonly LoweredEndpoint[];
+  /** The members of a set. */
+  readonly elements: (spec: SetSpec) => ReadonlySet<string>;
+}
+
+/** Puts lowered pods, their sets and the base chains together: the whole desired state of one node. */
+export function assemble(parts: RulesetParts): Ruleset {
+  const endpoints = [...parts.endpoints].sort((a, b) => (a.binding.interface < b.binding.interface ? -1 : 1));
+  const bindings = endpoints.map(({ binding }) => binding);
+  const audited = endpoints.some(({ chains }) => endsInAudit(chains));
+  const sets = new Map<string, DesiredSet>();
+  for (const set of [...recordSets(parts.options, audited), ...sourceSets(parts, bindings)]) sets.set(set.name, set);
+  for (const spec of endpoints.flatMap((endpoint) => endpoint.sets)) {
+    if (!sets.has(spec.name)) sets.set(spec.name, toDesiredSet(spec, parts.elements(spec)));
+  }
+  const chains: DesiredChain[] = [
+    ...sharedChains(parts.options, audited),
+    ...endpoints.flatMap((endpoint) => endpoint.chains),
+    ...baseChains(parts.shape, parts.options),
+  ];
+  const inet: DesiredTable = {
+    family: 'inet',
+    sets,
+    maps: new Map(dispatchMaps(parts.shape, endpoints).map((map) => [map.name, map])),
+    chains: new Map(chains.map((chain) => [chain.name, chain])),
+  };
+  const ruleset = new Map<TableFamily, DesiredTable>([['inet', inet]]);
+  if (parts.shape.bridges.length > 0) ruleset.set('bridge', bridgeGuard(parts.shape, bindings));
+  return ruleset;
+}
+
+/** A set as the enforcer wants it. */
+export function toDesiredSet(spec: SetSpec, elements: ReadonlySet<string>): DesiredSet {
+  return { name: spec.name, type: spec.type, interval: spec.interval, elements };
+}
+
+function endsInAudit(chains: readonly DesiredChain[]): boolean {
+  return chains.some(({ rules }) =>
+    rules.some(({ statements }) => statements.some((s) => 'goto' in s && s.goto.target === auditChain)),
+  );
+}
+
+function sourceSets({ shape, options }: RulesetParts, bindings: readonly PodBinding[]): readonly DesiredSet[] {
+  if (shape.routed.length === 0) return [];
+  const routed = bindings.filter(({ attachment }) => attachment.kind === 'routed');
+  const sources = ipFamilies.map((family): DesiredSet => ({
+    name: sourcesName(family),
+    type: ['ifname', addressType(family)],
+    interval: false,
+    elements: new Set(
+      routed.flatMap((binding) =>
+        binding.addresses
+          .filter((address) => familyOf(address) === family)
+          .map((address) => `${binding.interface} . ${address}`),
+      ),
+    ),
+  }));
+  if (options.unknownPods === 'drop') return sources;
+  const bound = {
+    name: boundSet,
+    type: ['ifname'],
+    interval: false,
+    elements: new Set(routed.map((binding) => binding.interface)),
+  };
+  return [...sources, bound];
+}
+
+function dispatchMaps(shape: NodeShape, endpoints: readonly LoweredEndpoint[]): readonly DesiredMap[] {
+  const maps: DesiredMap[] = [];
+  for (const direction of directions) {
+    if (shape.routed.length > 0) {
+      const routed = endpoints.filter(({ binding }) => binding.attachment.kind === 'routed');
+      const elements = new Map(routed.map(({ binding, verdicts }) => [binding.interface, verdicts[direction]]));
+      maps.push({ name: routedMapName(direction), type: ['ifname'], elements });
+    }
+    if (shape.bridges.length === 0) continue;
+    const bridged = endpoints.filter(({ binding }) => binding.attachment.kind === 'bridged');
+    for (const family of ipFamilies) {
+      const elements = new Map<string, DispatchVerdict>();
+      for (const { binding, verdicts } of bridged) {
+        for (const address of binding.addresses)
+          if (familyOf(address) === family) elements.set(address, verdicts[direction]);
+      }
+      maps.push({ name: bridgedMapName(direction, family), type: [addressType(family)], elements });
+    }
+  }
+  return maps;
+}

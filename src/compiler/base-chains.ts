@@ -1,0 +1,225 @@
+import {
+  accept,
+  anonymousSet,
+  concat,
+  counter,
+  drop,
+  goto,
+  jump,
+  limit,
+  match,
+  meta,
+  payload,
+  reject,
+  setRef,
+  updateSet,
+  vmap,
+  ct,
+} from 'nftables-json';
+import type { Expression, Statement } from 'nftables-json';
+
+import type { NodeShape } from '../model/binding.ts';
+import { ipFamilies } from '../model/ip.ts';
+import type { IpFamily } from '../model/ip.ts';
+import { auditChain, denyChain } from './lower.ts';
+import { familyDigit } from './object-names.ts';
+import type { EnforcementOptions } from './options.ts';
+import type { DesiredChain, DesiredRule, DesiredSet } from './ruleset.ts';
+import { addressType } from './set-spec.ts';
+
+/*
+ * The path of a packet through table inet nftpolicy, hook forward:
+ *
+ *   forward-egress (-11)                              forward-ingress (-10)
+ *   source check of routed pods --miss--> deny
+ *   prologue: replies, related, ND  --> accept        prologue  --> accept
+ *   iif / source address -> pod-X-egress              oif / destination address -> pod-X-ingress
+ *     rules -> accept; end -> deny                      rules -> accept; end -> deny
+ *   tail: any other local pod -> deny                 tail: any other local pod -> deny
+ *
+ * `accept` ends only its own base chain, so egress cannot skip ingress. A lookup that misses ends at a tail.
+ */
+
+/** Our place on the hooks: after kube-proxy's -110, before filter 0. */
+const egressPriority = -11;
+const ingressPriority = -10;
+
+const bothDirections = [
+  { direction: 'egress', interfaceKey: 'iifname', addressField: 'saddr', priority: egressPriority },
+  { direction: 'ingress', interfaceKey: 'oifname', addressField: 'daddr', priority: ingressPriority },
+] as const;
+
+/** Names of the dispatch maps. Routed pods are keyed by interface, bridged pods by address. */
+export function routedMapName(direction: 'egress' | 'ingress'): string {
+  return `pod-${direction}`;
+}
+
+/** See {@link routedMapName}. */
+export function bridgedMapName(direction: 'egress' | 'ingress', family: IpFamily): string {
+  return `pod-${direction}-${familyDigit(family)}`;
+}
+
+/** Address part of an IP header. */
+export function addressPayload(family: IpFamily, field: 'saddr' | 'daddr'): Expression {
+  return payload(family === 'IPv4' ? 'ip' : 'ip6', field);
+}
+
+/** A rule of our own, without a policy behind it. */
+export function ownRule(statements: readonly Statement[], comment?: string): DesiredRule {
+  return comment === undefined ? { statements, provenance: [] } : { statements, comment, provenance: [] };
+}
+
+/** The two base chains and, where the operator polices node traffic, a third on `input`. */
+export function baseChains(shape: NodeShape, options: EnforcementOptions): readonly DesiredChain[] {
+  const tail = options.unknownPods === 'drop' ? goto(denyChain) : accept();
+  const tailComment = options.unknownPods === 'drop' ? 'unknown local pod: fail closed' : 'unknown local pod: accepted';
+  const chains: DesiredChain[] = bothDirections.map(({ direction, interfaceKey, addressField, priority }) => {
+    const isInterface = (name: string): Statement => match(meta(interfaceKey), name);
+    const rules: DesiredRule[] = [];
+    if (direction === 'egress') rules.push(...shape.routed.flatMap((pattern) => sourceCheck(pattern, options)));
+    rules.push(ownRule([jump('prologue')]));
+    if (shape.routed.length > 0) {
+      rules.push(ownRule([vmap(meta(interfaceKey), setRef(routedMapName(direction)))]));
+    }
+    for (const { name } of shape.bridges) {
+      for (const family of ipFamilies) {
+        const map = setRef(bridgedMapName(direction, family));
+        rules.push(ownRule([isInterface(name), vmap(addressPayload(family, addressField), map)]));
+      }
+    }
+    for (const pattern of shape.routed) rules.push(ownRule([isInterface(pattern), tail], tailComment));
+    for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
+    return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
+  });
+  if (options.policeNodeEgress) chains.push(inputChain(shape, tail, tailComment));
+  return chains;
+}
+
+/** A pod may only send from its own addresses: ingress rules of other pods trust the source. */
+function sourceCheck(pattern: string, options: EnforcementOptions): readonly DesiredRule[] {
+  return ipFamilies.map((family) => {
+    const known = setRef(sourcesName(family));
+    const foreign = match(concat(meta('iifname'), addressPayload(family, 'saddr')), known, '!=');
+    const unbound = options.unknownPods === 'accept' ? [match(meta('iifname'), setRef(boundSet), 'in')] : [];
+    return ownRule(
+      [match(meta('iifname'), pattern), ...unbound, foreign, goto(denyChain)],
+      "source is not the pod's address",
+    );
+  });
+}
+
+/** Interfaces with a bound pod; used only when unknown pods are accepted, whose addresses nobody knows. */
+export const boundSet = 'bound-interfaces';
+
+/** Addresses each interface may send from. */
+export function sourcesName(family: IpFamily): string {
+  return `sources-${familyDigit(family)}`;
+}
+
+/** Egress rules for packets a pod sends to its own node (`--police-node-egress`); ND, DHCP and replies pass. */
+function inputChain(shape: NodeShape, tail: Statement, tailComment: string): DesiredChain {
+  const rules: DesiredRule[] = [
+    ownRule([jump('prologue')]),
+    ownRule(
+      [
+        match(payload('udp', 'sport'), anonymousSet([68, 546])),
+        match(payload('udp', 'dport'), anonymousSet([67, 547])),
+        accept(),
+      ],
+      'DHCP',
+    ),
+  ];
+  if (shape.routed.length > 0) rules.push(ownRule([vmap(meta('iifname'), setRef(routedMapName('egress')))]));
+  for (const { name } of shape.bridges) {
+    for (const family of ipFamilies) {
+      rules.push(
+        ownRule([
+          match(meta('iifname'), name),
+          vmap(addressPayload(family, 'saddr'), setRef(bridgedMapName('egress', family))),
+        ]),
+      );
+    }
+  }
+  for (const name of [...shape.routed, ...shape.bridges.map((bridge) => bridge.name)]) {
+    rules.push(ownRule([match(meta('iifname'), name), tail], tailComment));
+  }
+  return { name: 'input-egress', base: { type: 'filter', hook: 'input', priority: egressPriority }, rules };
+}
+
+/** Chains every pod chain relies on. */
+export function sharedChains(options: EnforcementOptions, audited: boolean): readonly DesiredChain[] {
+  const chains = [prologue(options), deny(options)];
+  if (audited) chains.push({ name: auditChain, rules: [...record('audited'), ownRule([accept()])] });
+  return chains;
+}
+
+/**
+ * Replies, errors that belong to a connection, and neighbour discovery. The hop limit proves that ND and MLD were not
+ * routed. Router advertisements are accepted nowhere: a pod's router is its node, whose packets never enter forward.
+ */
+function prologue(options: EnforcementOptions): DesiredChain {
+  const icmp = (types: readonly string[], hopLimit: number): DesiredRule =>
+    ownRule([
+      match(payload('icmpv6', 'type'), anonymousSet(types)),
+      match(payload('ip6', 'hoplimit'), hopLimit),
+      accept(),
+    ]);
+  const tracked =
+    options.enforce === 'every-packet'
+      ? [ownRule([match(ct('direction'), 'reply'), accept()]), ownRule([match(ct('state'), 'related', 'in'), accept()])]
+      : [ownRule([match(ct('state'), ['established', 'related'], 'in'), accept()])];
+  return {
+    name: 'prologue',
+    rules: [
+      ...tracked,
+      icmp(['nd-router-solicit', 'nd-neighbor-solicit', 'nd-neighbor-advert'], 255),
+      icmp(['mld-listener-query', 'mld-listener-report', 'mld-listener-done', 'mld2-listener-report'], 1),
+    ],
+  };
+}
+
+/** The drop stands alone: a full set ends the recording rule, and a drop behind it would never run. */
+function deny(options: EnforcementOptions): DesiredChain {
+  const refuse = options.reject
+    ? [
+        ownRule([match(meta('l4proto'), 'tcp'), reject({ type: 'tcp reset' })]),
+        ownRule([reject({ type: 'icmpx', expr: 'admin-prohibited' })]),
+      ]
+    : [];
+  return { name: denyChain, rules: [...(options.recordDenied ? record('denied') : []), ...refuse, ownRule([drop()])] };
+}
+
+/** Family and protocol precede the limit, so that one family does not spend the other's tokens and ICMP has no port. */
+function record(set: 'denied' | 'audited'): readonly DesiredRule[] {
+  return ipFamilies.map((family) =>
+    ownRule([
+      match(meta('nfproto'), family === 'IPv4' ? 'ipv4' : 'ipv6'),
+      match(meta('l4proto'), anonymousSet(['tcp', 'udp', 'sctp'])),
+      limit({ rate: 100, per: 'second', burst: 100 }),
+      updateSet(
+        `${set}-${familyDigit(family)}`,
+        concat(
+          addressPayload(family, 'saddr'),
+          addressPayload(family, 'daddr'),
+          meta('l4proto'),
+          payload('th', 'dport'),
+        ),
+        [counter()],
+      ),
+    ]),
+  );
+}
+
+/** The bounded, self-expiring sets the kernel writes refused flows to. */
+export function recordSets(options: EnforcementOptions, audited: boolean): readonly DesiredSet[] {
+  const kinds = [...(options.recordDenied ? ['denied'] : []), ...(audited ? ['audited'] : [])];
+  return kinds.flatMap((kind) =>
+    ipFamilies.map((family) => ({
+      name: `${kind}-${familyDigit(family)}`,
+      type: [addressType(family), addressType(family), 'inet_proto', 'inet_service'],
+      interval: false,
+      dynamic: { timeoutSeconds: 300, size: 4096 },
+      elements: new Set<string>(),
+    })),
+  );
+}

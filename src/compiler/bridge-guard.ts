@@ -1,0 +1,196 @@
+import {
+  accept,
+  anonymousSet,
+  concat,
+  counter,
+  drop,
+  goto,
+  match,
+  meta,
+  payload,
+  prefix,
+  setRef,
+  vmap,
+} from 'nftables-json';
+import type { Statement } from 'nftables-json';
+
+import type { NodeShape, PodBinding } from '../model/binding.ts';
+import { familyOf, ipFamilies } from '../model/ip.ts';
+import type { IpFamily } from '../model/ip.ts';
+import { ownRule } from './base-chains.ts';
+import { familyDigit } from './object-names.ts';
+import type { DesiredChain, DesiredMap, DesiredRule, DesiredSet, DesiredTable, DispatchVerdict } from './ruleset.ts';
+
+type Bridge = NodeShape['bridges'][number];
+
+/** Before br_netfilter and before the bridge learns the MAC address. */
+const guardPriority = -350;
+
+const neighbourSolicitation = ['nd-router-solicit', 'nd-neighbor-solicit', 'nd-neighbor-advert'];
+const listenerReports = ['mld-listener-report', 'mld-listener-done', 'mld2-listener-report'];
+
+/**
+ * Table bridge nftpolicy: binds addresses to bridge ports, so that the inet table may key bridged pods by address.
+ * A bound port may send with its own MAC and addresses; any other port of a pod bridge is quarantined to talking
+ * with its node. Tagged frames are dropped first: they pass the IP hooks unseen.
+ */
+export function bridgeGuard(shape: NodeShape, bindings: readonly PodBinding[]): DesiredTable {
+  const bridged = bindings.filter(({ attachment }) => attachment.kind === 'bridged');
+  const ports = new Map<string, DispatchVerdict>(
+    bridged.map((binding) => [binding.interface, { kind: 'goto', chain: 'bound' }]),
+  );
+  const map: DesiredMap = { name: 'ports', type: ['ifname'], elements: ports };
+  const chains = [neighbourChain(), boundChain(), ...shape.bridges.map(quarantineChain), guardChain(shape)];
+  return {
+    family: 'bridge',
+    sets: new Map(guardSets(bridged).map((set) => [set.name, set])),
+    maps: new Map([[map.name, map]]),
+    chains: new Map(chains.map((chain) => [chain.name, chain])),
+  };
+}
+
+function guardSets(bridged: readonly PodBinding[]): readonly DesiredSet[] {
+  const set = (name: string, type: readonly string[], elements: Iterable<string>): DesiredSet => ({
+    name,
+    type,
+    interval: false,
+    elements: new Set(elements),
+  });
+  const withMac = bridged.flatMap((binding) => (binding.mac === undefined ? [] : [{ binding, mac: binding.mac }]));
+  const perFamily = ipFamilies.flatMap((family) => {
+    const type = family === 'IPv4' ? 'ipv4_addr' : 'ipv6_addr';
+    const owned = bridged.flatMap(({ interface: port, addresses }) =>
+      addresses.filter((address) => familyOf(address) === family).map((address) => ({ port, address })),
+    );
+    return [
+      set(
+        `sources-${familyDigit(family)}`,
+        ['ifname', type],
+        owned.map(({ port, address }) => `${port} . ${address}`),
+      ),
+      set(
+        `known-${familyDigit(family)}`,
+        [type],
+        owned.map(({ address }) => address),
+      ),
+    ];
+  });
+  return [
+    set(
+      'macs',
+      ['ifname', 'ether_addr'],
+      withMac.map(({ binding, mac }) => `${binding.interface} . ${mac}`),
+    ),
+    set(
+      'known-macs',
+      ['ether_addr'],
+      withMac.map(({ mac }) => mac),
+    ),
+    ...perFamily,
+  ];
+}
+
+const dropTagged = ownRule(
+  [match(payload('ether', 'type'), anonymousSet(['8021q', '8021ad'])), counter(), drop()],
+  'tagged frames bypass the IP hooks',
+);
+
+const countedDrop = ownRule([counter(), drop()]);
+
+function etherType(type: 'ip' | 'ip6' | 'arp'): Statement {
+  return match(payload('ether', 'type'), type);
+}
+
+/** Link-local and unspecified sources carry neighbour discovery and multicast listener reports only. */
+function neighbourChain(): DesiredChain {
+  const icmp = (types: readonly string[], hopLimit: number): DesiredRule =>
+    ownRule([
+      match(payload('icmpv6', 'type'), anonymousSet(types)),
+      match(payload('ip6', 'hoplimit'), hopLimit),
+      accept(),
+    ]);
+  return { name: 'neighbour', rules: [icmp(neighbourSolicitation, 255), icmp(listenerReports, 1), countedDrop] };
+}
+
+const unaddressedIpv6: readonly DesiredRule[] = [
+  ownRule([etherType('ip6'), match(payload('ip6', 'saddr'), prefix('fe80::', 10)), goto('neighbour')]),
+  ownRule([etherType('ip6'), match(payload('ip6', 'saddr'), '::'), goto('neighbour')]),
+];
+
+function boundChain(): DesiredChain {
+  const port = meta('iifname');
+  return {
+    name: 'bound',
+    rules: [
+      dropTagged,
+      ownRule([match(concat(port, payload('ether', 'saddr')), setRef('macs'), '!='), counter(), drop()]),
+      ownRule([etherType('ip'), match(concat(port, payload('ip', 'saddr')), setRef('sources-4')), accept()]),
+      ownRule([
+        etherType('ip'),
+        match(payload('ip', 'saddr'), '0.0.0.0'),
+        match(payload('udp', 'sport'), 68),
+        match(payload('udp', 'dport'), 67),
+        accept(),
+      ]),
+      ownRule([etherType('arp'), match(concat(port, payload('arp', 'saddr ip')), setRef('sources-4')), accept()]),
+      ownRule([etherType('arp'), match(payload('arp', 'saddr ip'), '0.0.0.0'), accept()]),
+      ...unaddressedIpv6,
+      ownRule([etherType('ip6'), match(concat(port, payload('ip6', 'saddr')), setRef('sources-6')), accept()]),
+      countedDrop,
+    ],
+  };
+}
+
+function quarantineName({ name }: Bridge): string {
+  return `quarantine-${name}`;
+}
+
+/** A port nobody is bound to may answer its node from an unused address of the node's blocks; the inet tail drops the rest. */
+function quarantineChain(bridge: Bridge): DesiredChain {
+  const unused = (family: IpFamily): readonly DesiredRule[] =>
+    bridge.podCidrs
+      .filter((cidr) => cidr.family === family)
+      .flatMap((cidr) => {
+        const inBlock = (protocol: string, field: string): readonly Statement[] => {
+          const address = payload(protocol, field);
+          return [
+            match(address, prefix(cidr.base, cidr.prefix)),
+            match(address, setRef(`known-${familyDigit(family)}`), '!='),
+            accept(),
+          ];
+        };
+        return family === 'IPv4'
+          ? [
+              ownRule([etherType('ip'), ...inBlock('ip', 'saddr')]),
+              ownRule([etherType('arp'), ...inBlock('arp', 'saddr ip')]),
+            ]
+          : [ownRule([etherType('ip6'), ...inBlock('ip6', 'saddr')])];
+      });
+  return {
+    name: quarantineName(bridge),
+    rules: [
+      dropTagged,
+      ownRule([match(payload('ether', 'saddr'), setRef('known-macs')), counter(), drop()]),
+      ...unused('IPv4'),
+      ownRule([etherType('arp'), match(payload('arp', 'saddr ip'), '0.0.0.0'), accept()]),
+      ...unaddressedIpv6,
+      ...unused('IPv6'),
+      countedDrop,
+    ],
+  };
+}
+
+function guardChain(shape: NodeShape): DesiredChain {
+  const unknown = shape.bridges.map((bridge) => {
+    const port =
+      bridge.ports.kind === 'bridge-name'
+        ? match(meta('ibrname'), bridge.name)
+        : match(meta('iifname'), bridge.ports.pattern);
+    return ownRule([port, goto(quarantineName(bridge))], 'unknown local pod: fail closed');
+  });
+  return {
+    name: 'guard',
+    base: { type: 'filter', hook: 'prerouting', priority: guardPriority },
+    rules: [ownRule([vmap(meta('iifname'), setRef('ports'))]), ...unknown],
+  };
+}

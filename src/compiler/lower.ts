@@ -1,0 +1,317 @@
+import { accept, concat, goto, match, meta, payload, prefix, range, setRef, anonymousSet } from 'nftables-json';
+import type { Expression, Statement } from 'nftables-json';
+
+import type { PodBinding } from '../model/binding.ts';
+import { familyBits, familyOf, ipFamilies } from '../model/ip.ts';
+import type { IpFamily } from '../model/ip.ts';
+import type { Direction, IpBlock } from '../model/policy.ts';
+import { directions } from '../model/policy.ts';
+import { allPods } from '../selector/peer-selector.ts';
+import { blockElements } from './block-intervals.ts';
+import type { EffectivePolicy, EffectiveSection, Provenance } from './effective-policy.ts';
+import { mergeRules } from './merge.ts';
+import type { MergedRule } from './merge.ts';
+import { podChainName } from './object-names.ts';
+import { isSinglePort, isWholeProtocol } from './port-set.ts';
+import type { PortName, PortSet, ProtocolPorts } from './port-set.ts';
+import type { DesiredChain, DesiredRule, DispatchVerdict } from './ruleset.ts';
+import { intervalSpec, peersSpec, portsSpec } from './set-spec.ts';
+import type { SetPart, SetSpec } from './set-spec.ts';
+
+/** More selector rules than this per family become one lookup of `address . protocol . port`. */
+export const flattenAbove = 8;
+/** More block rules than this per family become one concatenated interval lookup. */
+export const intervalAbove = 16;
+/** A block with more exceptions than this is lowered to intervals even alone: each exception costs a comparison. */
+const exceptionsAbove = 16;
+
+/** Chains that pod chains end in. */
+export const denyChain = 'deny';
+export const auditChain = 'audit';
+
+/** One pod, ready to be put into the table. */
+export interface LoweredEndpoint {
+  readonly binding: PodBinding;
+  /** At most one per direction; none if the pod is not isolated in it. */
+  readonly chains: readonly DesiredChain[];
+  /** Sets the chains refer to. */
+  readonly sets: readonly SetSpec[];
+  readonly verdicts: { readonly [D in Direction]: DispatchVerdict };
+}
+
+/**
+ * Turns what decides one pod into its chains: own address, merged allow rules with the port match first, blocks as
+ * plain rules, and at the end `goto deny`. A family that no rule names has no rule and stays denied (semantics 62).
+ */
+export function lowerEndpoint(policy: EffectivePolicy, binding: PodBinding): LoweredEndpoint {
+  const chains: DesiredChain[] = [];
+  const sets = new Map<string, SetSpec>();
+  const verdicts: { [D in Direction]: DispatchVerdict } = { egress: { kind: 'accept' }, ingress: { kind: 'accept' } };
+  for (const direction of directions) {
+    const section = policy[direction];
+    const deciding = section.isolated !== 'no' ? section.policies : section.audits;
+    if (deciding.length === 0) continue;
+    const name = podChainName(binding.interface, direction);
+    const lowering = new SectionLowering(policy, section, binding, sets);
+    chains.push({ name, rules: lowering.rules(section.isolated !== 'no' ? denyChain : auditChain) });
+    verdicts[direction] = { kind: 'goto', chain: name };
+  }
+  return { binding, chains, sets: [...sets.values()], verdicts };
+}
+
+/** One direction of one pod. */
+class SectionLowering {
+  readonly #direction: Direction;
+  readonly #binding: PodBinding;
+  readonly #families: readonly IpFamily[];
+  readonly #merged: readonly MergedRule[];
+  readonly #sets: Map<string, SetSpec>;
+
+  constructor(policy: EffectivePolicy, section: EffectiveSection, binding: PodBinding, sets: Map<string, SetSpec>) {
+    this.#direction = section.direction;
+    this.#binding = binding;
+    this.#sets = sets;
+    const families = new Set(binding.addresses.map(familyOf));
+    this.#families = families.size === 0 ? ipFamilies : ipFamilies.filter((family) => families.has(family));
+    const deciding = section.isolated !== 'no' ? section.policies : section.audits;
+    const namedPorts = section.direction === 'ingress' ? policy.subject.namedPorts : undefined;
+    this.#merged = mergeRules(
+      deciding.flatMap(({ rules }) => rules),
+      namedPorts,
+    );
+  }
+
+  rules(tail: string): readonly DesiredRule[] {
+    const anyone = this.#merged.flatMap((rule) => this.#anyoneRules(rule));
+    const selected = this.#families.flatMap((family) => this.#selectorRules(family));
+    const blocks = this.#families.flatMap((family) => this.#blockRules(family));
+    const allPorts = ({ statements }: DesiredRule): boolean => statements.length <= 2 && !hasPortMatch(statements);
+    const peers = [...anyone, ...selected];
+    return [
+      ...this.#ownAddressRules(),
+      ...peers.filter(allPorts),
+      ...peers.filter((rule) => !allPorts(rule)),
+      ...blocks,
+      { statements: [goto(tail)], provenance: [] },
+    ];
+  }
+
+  /** A pod always reaches itself, also through a Service (semantics 56, 57). On a bridge the guard vouches for the source. */
+  #ownAddressRules(): readonly DesiredRule[] {
+    const key = this.#direction === 'ingress' ? 'iifname' : 'oifname';
+    const own = this.#binding.attachment.kind === 'routed' ? [match(meta(key), this.#binding.interface)] : [];
+    return this.#binding.addresses.map((address) => ({
+      statements: [...own, match(this.#peerAddress(familyOf(address)), address), accept()],
+      comment: 'own address',
+      provenance: [],
+    }));
+  }
+
+  #anyoneRules(rule: MergedRule): readonly DesiredRule[] {
+    if (rule.peers.kind !== 'any') return [];
+    const plain = portMatches(rule.ports).map((ports) => toRule([...ports, accept()], rule.provenance));
+    const names = portNames(rule.ports);
+    if (names.length === 0) return plain;
+    const named = this.#families.map((family) => {
+      const spec = portsSpec('named', [{ selector: allPods, numbers: [], names }], family);
+      return toRule([this.#portLookup(spec), accept()], rule.provenance);
+    });
+    return [...plain, ...named];
+  }
+
+  #selectorRules(family: IpFamily): readonly DesiredRule[] {
+    const rules = this.#merged.flatMap((rule) => {
+      const selectors = rule.peers.kind === 'some' ? rule.peers.selectors : [];
+      return selectors.length === 0 ? [] : [{ rule, selectors }];
+    });
+    const count = rules.reduce(
+      (sum, { rule }) => sum + portMatches(rule.ports).length + Math.sign(portNames(rule.ports).length),
+      0,
+    );
+    const flatten = count > flattenAbove;
+    const flatParts: SetPart[] = [];
+    const flatProvenance: Provenance[] = [];
+    const lowered: DesiredRule[] = [];
+    for (const { rule, selectors } of rules) {
+      const { flat, rest } = flatten ? splitSinglePorts(rule.ports) : { flat: [], rest: rule.ports };
+      const names = portNames(rule.ports);
+      const matchesLeft = portMatches(rest);
+      if (matchesLeft.length > 0) {
+        const spec = this.#use(peersSpec(selectors, family));
+        for (const ports of matchesLeft) {
+          lowered.push(
+            toRule([...ports, match(this.#peerAddress(family), setRef(spec.name)), accept()], rule.provenance),
+          );
+        }
+      }
+      const parts = selectors.map((selector): SetPart => ({ selector, numbers: flat, names }));
+      if (flatten && (flat.length > 0 || names.length > 0)) {
+        flatParts.push(...parts);
+        flatProvenance.push(...rule.provenance);
+      } else if (names.length > 0) {
+        const spec = portsSpec('named', parts, family);
+        lowered.push(toRule([this.#portLookup(spec), accept()], rule.provenance));
+      }
+    }
+    if (flatParts.length > 0) {
+      lowered.push(toRule([this.#portLookup(portsSpec('flat', flatParts, family)), accept()], flatProvenance));
+    }
+    return lowered;
+  }
+
+  #blockRules(family: IpFamily): readonly DesiredRule[] {
+    const rules = this.#merged.flatMap((rule) => {
+      const blocks = rule.peers.kind === 'some' ? rule.peers.blocks.filter(({ cidr }) => cidr.family === family) : [];
+      return blocks.length === 0 ? [] : [{ rule, blocks, ports: rule.ports }];
+    });
+    const count = rules.reduce((sum, { blocks, ports }) => sum + blocks.length * portMatches(ports).length, 0);
+    const asIntervals =
+      count > intervalAbove || rules.some(({ blocks }) => blocks.some(({ except }) => except.length > exceptionsAbove));
+    const lowered: DesiredRule[] = [];
+    if (asIntervals) {
+      const provenance = rules.flatMap(({ rule }) => rule.provenance);
+      const { anyPort, withPorts } = blockElements(rules, family);
+      if (anyPort.length > 0) {
+        const spec = this.#use(intervalSpec(anyPort, false, family));
+        const key = concat(this.#peerAddress(family), meta('l4proto'));
+        lowered.push(toRule([match(key, setRef(spec.name)), accept()], provenance));
+      }
+      if (withPorts.length > 0) {
+        const spec = intervalSpec(withPorts, true, family);
+        lowered.push(toRule([this.#portLookup(spec), accept()], provenance));
+      }
+    }
+    for (const { rule, blocks, ports } of rules) {
+      const names = portNames(ports);
+      for (const block of blocks) {
+        const address = this.#blockMatches(block);
+        if (!asIntervals) {
+          for (const match of portMatches(ports))
+            lowered.push(toRule([...match, ...address, accept()], rule.provenance));
+        }
+        if (names.length > 0) {
+          const spec = portsSpec('named', [{ selector: allPods, numbers: [], names }], family);
+          lowered.push(...this.#namedBlockRules(block, spec, rule.provenance));
+        }
+      }
+    }
+    return lowered;
+  }
+
+  /** Ports by name behind a block with many exceptions: a chain of comparisons would pass the kernel's limit, so one rule per interval. */
+  #namedBlockRules(block: IpBlock, spec: SetSpec, provenance: readonly Provenance[]): readonly DesiredRule[] {
+    if (block.except.length <= exceptionsAbove) {
+      return [toRule([...this.#blockMatches(block), this.#portLookup(spec), accept()], provenance)];
+    }
+    const { anyPort } = blockElements([{ ports: { kind: 'any' }, blocks: [block] }], block.cidr.family);
+    const intervals = this.#use(intervalSpec(anyPort, false, block.cidr.family));
+    const key = concat(this.#peerAddress(block.cidr.family), meta('l4proto'));
+    return [toRule([match(key, setRef(intervals.name)), this.#portLookup(spec), accept()], provenance)];
+  }
+
+  #blockMatches({ cidr, except }: IpBlock): readonly Statement[] {
+    const address = this.#peerAddress(cidr.family);
+    const inside =
+      cidr.prefix === 0
+        ? match(meta('nfproto'), cidr.family === 'IPv4' ? 'ipv4' : 'ipv6')
+        : match(address, blockExpression(cidr.base, cidr.prefix, cidr.family));
+    return [
+      inside,
+      ...except.map((hole) =>
+        match(address, blockExpression(hole.cidr.base, hole.cidr.prefix, hole.cidr.family), '!='),
+      ),
+    ];
+  }
+
+  #peerAddress(family: IpFamily): Expression {
+    return payload(family === 'IPv4' ? 'ip' : 'ip6', this.#direction === 'ingress' ? 'saddr' : 'daddr');
+  }
+
+  #portLookup(spec: SetSpec): Statement {
+    const used = this.#use(spec);
+    return match(concat(this.#peerAddress(used.family), meta('l4proto'), payload('th', 'dport')), setRef(used.name));
+  }
+
+  #use(spec: SetSpec): SetSpec {
+    this.#sets.set(spec.name, spec);
+    return spec;
+  }
+}
+
+/** One list of matches per rule needed: none for any port, and per protocol its single ports together and each range alone. */
+function portMatches(ports: PortSet): readonly (readonly Statement[])[] {
+  return ports.kind === 'any' ? [[]] : ports.numbers.flatMap(protocolMatches);
+}
+
+function protocolMatches({ protocol, intervals }: ProtocolPorts): readonly (readonly Statement[])[] {
+  const name = protocol.toLowerCase();
+  if (intervals.some(isWholeProtocol)) return [[match(meta('l4proto'), name)]];
+  const dport = payload(name, 'dport');
+  const singles = intervals.filter(isSinglePort).map(({ from }) => from);
+  const ranges = intervals.filter((interval) => !isSinglePort(interval));
+  const [first] = singles;
+  return [
+    ...(first === undefined ? [] : [[match(dport, singles.length === 1 ? first : anonymousSet(singles))]]),
+    ...ranges.map(({ from, to }) => [match(dport, range(from, to))]),
+  ];
+}
+
+function splitSinglePorts(ports: PortSet): { readonly flat: SetPart['numbers']; readonly rest: PortSet } {
+  if (ports.kind === 'any') return { flat: [], rest: ports };
+  const flat = ports.numbers.flatMap(({ protocol, intervals }) =>
+    intervals.filter(isSinglePort).map(({ from }) => ({ protocol, port: from })),
+  );
+  const numbers = ports.numbers
+    .map(({ protocol, intervals }) => ({
+      protocol,
+      intervals: intervals.filter((interval) => !isSinglePort(interval)),
+    }))
+    .filter(({ intervals }) => intervals.length > 0);
+  return { flat, rest: { kind: 'some', numbers, names: [] } };
+}
+
+function portNames(ports: PortSet): readonly PortName[] {
+  return ports.kind === 'any' ? [] : ports.names;
+}
+
+function hasPortMatch(statements: readonly Statement[]): boolean {
+  return statements.some(
+    (statement) =>
+      'match' in statement &&
+      typeof statement.match.left === 'object' &&
+      ('concat' in statement.match.left ||
+        ('meta' in statement.match.left && statement.match.left.meta.key === 'l4proto') ||
+        ('payload' in statement.match.left &&
+          'field' in statement.match.left.payload &&
+          statement.match.left.payload.field === 'dport')),
+  );
+}
+
+function blockExpression(base: string, length: number, family: IpFamily): Expression {
+  return length === familyBits(family) ? base : prefix(base, length);
+}
+
+function toRule(statements: readonly Statement[], provenance: readonly Provenance[]): DesiredRule {
+  return { statements, comment: formatProvenance(provenance), provenance };
+}
+
+const commentBytes = 128;
+
+/** `namespace/policy ingress[0]`, as many as fit into a rule comment, then how many more. */
+export function formatProvenance(provenance: readonly Provenance[]): string {
+  const texts = provenance.map(({ policy, direction, index }) => `${policy} ${direction}[${index}]`);
+  let comment = '';
+  for (const [i, text] of texts.entries()) {
+    const next = comment === '' ? text : `${comment}, ${text}`;
+    const more = texts.length - i - 1;
+    const reserve = more > 0 ? ` +${more}`.length : 0;
+    if (next.length + reserve > commentBytes) {
+      const rest = texts.length - i;
+      return comment === ''
+        ? `${text.slice(0, commentBytes - ` +${rest - 1}`.length - 1)}~${rest > 1 ? ` +${rest - 1}` : ''}`
+        : `${comment} +${rest}`;
+    }
+    comment = next;
+  }
+  return comment;
+}
