@@ -4,7 +4,7 @@ import type { FieldPath } from '../source-ref.ts';
 import { onlyKnownFields, wrongType } from './fields.ts';
 import type { Findings } from './findings.ts';
 import { isPortName } from './label-syntax.ts';
-import { field, isRawObject, showText, showType } from './raw-value.ts';
+import { field, isRawObject, showText, showType, showValue } from './raw-value.ts';
 
 const effect = 'This port entry matches nothing.';
 const known = ['protocol', 'port', 'endPort'];
