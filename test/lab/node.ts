@@ -48,6 +48,8 @@ export class LabNode {
   readonly #traffic: Traffic;
   readonly #pods = new Set<LabPod>();
   #files = 0;
+  /** Set once plain pods need cni0, so that pods added at the same time make it once. */
+  #bridge: Promise<void> | undefined;
 
   constructor(options: NodeOptions, place: NodePlace, registry: Registry, traffic: Traffic) {
     this.name = options.name;
@@ -163,7 +165,7 @@ export class LabNode {
     const mac = `0a:58:${hash.slice(8, 16).match(/../g)?.join(':') ?? ''}`;
     const mtu = String(this.#mtu);
     const pair = `link add ${hostInterface} mtu ${mtu} type veth peer name eth0 address ${mac} mtu ${mtu} netns ${netns}`;
-    if (this.mode === 'bridged') await this.#ensureBridge();
+    if (this.mode === 'bridged') await (this.#bridge ??= this.#makeBridge());
     await ipBatch(this.netns, [
       pair,
       ...(this.mode === 'routed' ? this.#routedLines(hostInterface, ips) : bridgeLines(hostInterface)),
@@ -194,7 +196,7 @@ export class LabNode {
     return [`address add ${ip}/${length} dev eth0${six ? ' nodad' : ''}`, `route add default via ${gatewayOf(cidr)}`];
   }
 
-  async #ensureBridge(): Promise<void> {
+  async #makeBridge(): Promise<void> {
     const links = await run(['ip', '-n', this.netns, '-o', 'link', 'show', 'type', 'bridge']);
     if (links.includes('cni0')) return;
     await ipBatch(this.netns, [

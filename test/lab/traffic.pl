@@ -21,7 +21,7 @@ my %numbers = (
 );
 my $syscalls = $numbers{$machine} or die "traffic.pl: system call numbers of $machine are not known\n";
 my ($CLONE_NEWNET, $CLOCK_MONOTONIC, $RLIMIT_NOFILE) = (0x40000000, 1, 7);
-my ($IPPROTO_SCTP, $IPPROTO_ICMP6, $IPV6_V6ONLY) = (132, 58, 26);
+my ($IPPROTO_SCTP, $IPPROTO_ICMP6, $IPV6_V6ONLY, $SO_RCVBUFFORCE) = (132, 58, 26, 33);
 
 # A probe expires in an idle loop past its deadline, or, where streams keep the loop busy, after this many looks:
 # by then everything that was in flight at the deadline has been read and answered.
@@ -188,7 +188,7 @@ sub listen_at {
     my $server = new_socket($ns, $family, $proto eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0);
     setsockopt $server, SOL_SOCKET, SO_REUSEADDR, 1 if $proto eq 'tcp';
     setsockopt $server, IPPROTO_IPV6, $IPV6_V6ONLY, 1 if $family == AF_INET6;
-    setsockopt $server, SOL_SOCKET, SO_RCVBUF, 4 << 20 if $proto eq 'udp';
+    setsockopt $server, SOL_SOCKET, $SO_RCVBUFFORCE, 8 << 20 if $proto eq 'udp';
     bind $server, address_of($address, $port) or die "bind $address port $port in $ns: $!\n";
     if ($proto eq 'tcp') {
       listen $server, 4096 or die "listen: $!\n";
