@@ -140,7 +140,7 @@ class Simulation {
 
   /** The fields of a key, or `undefined` if the packet does not have one of them. */
   #load(expression: Expression): Scalar[] | undefined {
-    if (typeof expression === 'object' && 'concat' in expression) {
+    if (typeof expression === 'object' && !isList(expression) && 'concat' in expression) {
       const fields = expression.concat.map((part) => this.#load(part)?.[0]);
       return fields.some((field) => field === undefined) ? undefined : (fields as Scalar[]);
     }
@@ -285,4 +285,8 @@ function parseInterval(text: string): Interval {
   const from = toNumber(dash < 0 ? text : text.slice(0, dash));
   const to = toNumber(dash < 0 ? text : text.slice(dash + 1));
   return from === undefined || to === undefined ? { text } : { from, to };
+}
+
+function isList(expression: Expression): expression is readonly Expression[] {
+  return Array.isArray(expression);
 }
