@@ -106,7 +106,10 @@ export interface OrExpression {
   readonly '|': readonly Expression[];
 }
 
-/** An immediate value, a reference to a named set or map (`"@name"`), or one of the objects above. */
+/**
+ * An immediate value, a reference to a named set or map (`"@name"`), a list of flags, or one of the objects above.
+ * Ask {@link isList} before `'concat' in expression`: every array has a `concat`.
+ */
 export type Expression =
   | string
   | number
@@ -125,6 +128,11 @@ export type Expression =
   | OrExpression
   | Verdict
   | UnknownExpression;
+
+/** Whether an expression is a list of flags, as in `ct state established,related`. */
+export function isList(expression: Expression): expression is readonly Expression[] {
+  return Array.isArray(expression);
+}
 
 // ---- statements --------------------------------------------------------------------------------------------------
 
@@ -276,7 +284,7 @@ export interface RuleRef {
   readonly handle: number;
 }
 
-/** A rule. `handle` is given by the kernel; on `add` and `insert` it names the neighbour. */
+/** A rule. `handle` is given by the kernel; `replace` needs it, `addRule` and `insertRule` leave it out. */
 export interface Rule {
   readonly family: Family;
   readonly table: string;
@@ -294,7 +302,7 @@ export type KeyType = string | readonly string[];
 export type SetFlag = 'constant' | 'interval' | 'timeout' | 'dynamic';
 
 /** A member of a set: an immediate, a prefix, a range, a concatenation, or `elem` with options. */
-export type SetElement = Expression;
+export type SetElement = Exclude<Expression, readonly Expression[]>;
 
 /** A member of a map: key and value. */
 export type MapEntry = readonly [SetElement, Expression];
@@ -323,6 +331,11 @@ export interface NamedSet extends SetShape {
 export interface NamedMap extends SetShape {
   readonly map: KeyType;
   readonly elem?: readonly MapEntry[];
+}
+
+/** Whether a member is a key with a value, as maps have. */
+export function isMapEntry(member: SetElement | MapEntry): member is MapEntry {
+  return Array.isArray(member);
 }
 
 /** Elements of the set or map `name`. */

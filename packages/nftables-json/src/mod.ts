@@ -1,6 +1,13 @@
 /** libnftables-json(5) in TypeScript: the public surface. */
 export type * from './grammar.ts';
-export { maxCommentBytes, maxConcatFields, maxInterfaceNameBytes, maxNameBytes } from './grammar.ts';
+export {
+  isList,
+  isMapEntry,
+  maxCommentBytes,
+  maxConcatFields,
+  maxInterfaceNameBytes,
+  maxNameBytes,
+} from './grammar.ts';
 export * from './expr.ts';
 export * from './stmt.ts';
 export { Transaction } from './transaction.ts';
@@ -24,3 +31,8 @@ export {
   isOutcomeUnknown,
 } from './errors.ts';
 export type { NftErrorCode, NftErrorFacts } from './errors.ts';
+export { elementKey, splitMember } from './element-key.ts';
+export { entryTarget, ruleReferences } from './references.ts';
+export type { References } from './references.ts';
+export { FakeExecutor } from './fake.ts';
+export type { FakeExecutorOptions } from './fake.ts';

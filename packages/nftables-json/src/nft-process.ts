@@ -9,7 +9,7 @@ import type { Listing } from './decode.ts';
 import { decodeListing, decodeMap, decodeSet } from './decode.ts';
 import { NftError, classifyStderr } from './errors.ts';
 import type { CallOptions, Executor } from './executor.ts';
-import type { NamedMap, NamedSet, ObjectRef, TableRef } from './grammar.ts';
+import type { ListTarget, NamedMap, NamedSet, ObjectRef, TableRef } from './grammar.ts';
 import type { Transaction } from './transaction.ts';
 import { nameProblem } from './validate.ts';
 
@@ -66,17 +66,19 @@ export class NftProcess implements Executor {
   }
 
   async list(table: TableRef, options: CallOptions = {}): Promise<Listing | undefined> {
-    const text = await this.#listText(['table', table.family, table.name], options);
+    const text = await this.#listText({ table: { family: table.family, name: table.name } }, options);
     return text === undefined ? undefined : decodeListing(text, table);
   }
 
   async listSet(set: ObjectRef, options: CallOptions = {}): Promise<NamedSet | undefined> {
-    const text = await this.#listText(['set', set.family, set.table, set.name], options);
+    const { family, table, name } = set;
+    const text = await this.#listText({ set: { family, table, name } }, options);
     return text === undefined ? undefined : decodeSet(text);
   }
 
   async listMap(map: ObjectRef, options: CallOptions = {}): Promise<NamedMap | undefined> {
-    const text = await this.#listText(['map', map.family, map.table, map.name], options);
+    const { family, table, name } = map;
+    const text = await this.#listText({ map: { family, table, name } }, options);
     return text === undefined ? undefined : decodeMap(text);
   }
 
@@ -93,31 +95,37 @@ export class NftProcess implements Executor {
     transaction.assertValid();
     if (transaction.isEmpty) return;
     await this.#inLane(options, async () => {
-      const directory = await mkdtemp(join(await this.#tmpfs(), 'nftables-json-'));
-      try {
-        const file = join(directory, 'commands.json');
-        await writeFile(file, transaction.encode(), { mode: 0o600, flag: 'wx' });
-        const finished = await this.#spawn([...args, file], options);
-        if (finished.exitCode !== 0) throw failure(finished);
-      } finally {
-        await rm(directory, { recursive: true, force: true });
-      }
+      const finished = await this.#spawnWithFile(args, transaction.encode(), options);
+      if (finished.exitCode !== 0) throw failure(finished);
     });
   }
 
-  /** The JSON text of a listing; undefined when the object is absent. */
-  async #listText(words: readonly string[], options: CallOptions): Promise<string | undefined> {
-    for (const name of words.slice(2)) {
-      const reason = nameProblem(name);
-      if (reason !== undefined) throw new NftError(reason, { code: 'invalid' });
-    }
+  /** The JSON text of a listing; undefined when the object is absent. As a file: names may be words of nft's text. */
+  async #listText(target: ListTarget, options: CallOptions): Promise<string | undefined> {
+    for (const ref of Object.values(target) as readonly (TableRef & { readonly table?: string })[])
+      for (const name of [ref.table ?? ref.name, ref.name]) {
+        const reason = nameProblem(name);
+        if (reason !== undefined) throw new NftError(reason, { code: 'invalid' });
+      }
     return await this.#inLane(options, async () => {
-      const finished = await this.#spawn(['-j', 'list', ...words], options);
+      const text = JSON.stringify({ nftables: [{ list: target }] });
+      const finished = await this.#spawnWithFile(['-j', '-f'], text, options);
       if (finished.exitCode === 0) return finished.stdout;
       const error = failure(finished);
       if (error.code === 'not-found') return undefined;
       throw error;
     });
+  }
+
+  async #spawnWithFile(args: readonly string[], text: string, options: CallOptions): Promise<Finished> {
+    const directory = await mkdtemp(join(await this.#tmpfs(), 'nftables-json-'));
+    try {
+      const file = join(directory, 'commands.json');
+      await writeFile(file, text, { mode: 0o600, flag: 'wx' });
+      return await this.#spawn([...args, file], options);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   }
 
   /** Runs `task` when every earlier call has ended, whether well or not. */

@@ -112,12 +112,12 @@ export class Transaction {
 
   /** Appends a rule. Fails with `not-found` when its chain, or a set, map or chain it names, does not exist. */
   addRule(rule: Rule): this {
-    return this.add({ rule });
+    return this.add({ rule: withoutHandle(rule) });
   }
 
   /** Puts a rule first in its chain; fails like {@link addRule}. */
   insertRule(rule: Rule): this {
-    return this.push({ insert: { rule } });
+    return this.push({ insert: { rule: withoutHandle(rule) } });
   }
 
   /** Replaces the rule with the handle `rule.handle`; `not-found` when there is none. */
@@ -205,4 +205,11 @@ export class Transaction {
 /** Only the naming fields: a caller may pass the whole object, and nft reads `handle` of a delete as a name. */
 function refOf(object: ObjectRef): ObjectRef {
   return { family: object.family, table: object.table, name: object.name };
+}
+
+/** The handle of a listed rule would be read as a position by some versions of nft. */
+function withoutHandle(rule: Rule): Rule {
+  if (rule.handle === undefined) return rule;
+  const { handle: _handle, ...rest } = rule;
+  return rest;
 }

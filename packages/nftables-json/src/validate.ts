@@ -1,7 +1,15 @@
 /** Checks of one command before nft sees it: what nft would cut short, mistype, look up in DNS or read as a reference. */
 import { isIP } from 'node:net';
 import type { Command, Expression, KeyType, MapEntry, NftObject, SetElement, Statement } from './grammar.ts';
-import { maxCommentBytes, maxConcatFields, maxInterfaceNameBytes, maxNameBytes } from './grammar.ts';
+import {
+  isList,
+  isMapEntry,
+  maxCommentBytes,
+  maxConcatFields,
+  maxInterfaceNameBytes,
+  maxNameBytes,
+} from './grammar.ts';
+import { entryTarget } from './references.ts';
 
 const namePattern = /^[A-Za-z][A-Za-z0-9/\\_.-]*$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
@@ -26,7 +34,7 @@ export function commentProblem(comment: string): string | undefined {
 /** Why `command` must not be sent; undefined when nothing speaks against it. Linear in its size. */
 export function commandProblem(command: Command): string | undefined {
   if ('add' in command) return objectProblem(command.add);
-  if ('create' in command) return objectProblem(command.create);
+  if ('create' in command) return createProblem(command.create) ?? objectProblem(command.create);
   if ('insert' in command) return objectProblem(command.insert);
   if ('replace' in command) return objectProblem(command.replace) ?? handleProblem(command.replace.rule.handle);
   if ('flush' in command) return refProblem(Object.values(command.flush)[0]);
@@ -35,6 +43,12 @@ export function commandProblem(command: Command): string | undefined {
   if ('rule' in target)
     return refProblem({ table: target.rule.table, name: target.rule.chain }) ?? handleProblem(target.rule.handle);
   return refProblem(Object.values(target)[0]);
+}
+
+/** nft 1.0.6 creates the set and drops its elements without a word (observed). */
+function createProblem(object: NftObject): string | undefined {
+  const created = 'set' in object ? object.set : 'map' in object ? object.map : undefined;
+  return created?.elem === undefined ? undefined : 'a created set or map cannot bring elements: add them behind it';
 }
 
 function refProblem(ref: { readonly table?: string; readonly name: string } | undefined): string | undefined {
@@ -99,27 +113,26 @@ function entriesProblem(entries: readonly MapEntry[], type: KeyType | undefined)
 
 function membersProblem(members: readonly (SetElement | MapEntry)[]): string | undefined {
   return firstProblem(members, (member) =>
-    Array.isArray(member) ? entriesProblem([member as unknown as MapEntry], undefined) : keyProblem(member, undefined),
+    isMapEntry(member) ? (keyProblem(member[0], undefined) ?? valueProblem(member[1])) : keyProblem(member, undefined),
   );
 }
 
 /** The value of a map entry: a verdict or data. */
 function valueProblem(value: Expression): string | undefined {
-  if (typeof value !== 'object') return keyProblem(value, undefined);
-  return targetProblem(value as Statement) ?? undefined;
+  if (typeof value !== 'object' || isList(value)) return keyProblem(value, undefined);
+  return targetProblem(value);
 }
 
-function targetProblem(statement: Statement): string | undefined {
-  if ('jump' in statement) return nameProblem(statement.jump.target);
-  if ('goto' in statement) return nameProblem(statement.goto.target);
-  return undefined;
+function targetProblem(value: Expression | Statement): string | undefined {
+  const target = entryTarget(value);
+  return target === undefined ? undefined : nameProblem(target);
 }
 
 /** One key of a set or map. Runs once per element: it allocates nothing for plain strings. */
-function keyProblem(key: SetElement, type: KeyType | undefined): string | undefined {
+function keyProblem(key: Expression, type: KeyType | undefined): string | undefined {
   if (typeof key === 'string') return textProblem(key, typeof type === 'string' ? type : type?.[0]);
-  if (typeof key !== 'object' || Array.isArray(key)) return undefined;
-  const object = key as Exclude<SetElement, string | number | boolean | readonly Expression[]>;
+  if (typeof key !== 'object' || isList(key)) return undefined;
+  const object = key;
   if ('concat' in object) {
     const { concat } = object;
     if (concat.length > maxConcatFields) return `the element has more than ${maxConcatFields} fields`;
@@ -182,8 +195,8 @@ function comparedNameProblem(left: Expression, right: Expression): string | unde
 
 function expressionProblem(expression: Expression): string | undefined {
   if (typeof expression === 'string') return expression.startsWith('@') ? nameProblem(expression.slice(1)) : undefined;
-  if (typeof expression !== 'object' || Array.isArray(expression)) return undefined;
-  const object = expression as Exclude<Expression, string | number | boolean | readonly Expression[]>;
+  if (typeof expression !== 'object' || isList(expression)) return undefined;
+  const object = expression;
   if ('concat' in object)
     return object.concat.length > maxConcatFields
       ? `a concatenation has more than ${maxConcatFields} fields`
