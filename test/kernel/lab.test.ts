@@ -170,6 +170,49 @@ describe.each(worlds)('a lab with $mode nodes and $network between them', ({ net
     await session.release();
   });
 
+  test('the outside and a node can have more addresses, and packets can start from any of them', async () => {
+    const addresses = ['192.168.50.2', 'fd00:50::2'];
+    const more = ['10.200.0.1', 'fd00:200::1'];
+    for (const ip of addresses) await lab.outside.addAddress(ip);
+    for (const ip of more) await lab.addNodeAddress(node, ip);
+    const cells: Cell[] = families.flatMap((family, at) => {
+      const source = addresses[at] ?? '';
+      const pod = addressOf(pods.a, family);
+      return [
+        { from: lab.outside, source, to: pod, port: 7005, protocol: 'tcp', at: pods.a },
+        { from: lab.outside, source, to: pod, port: 7005, protocol: 'udp', at: pods.a },
+        { from: lab.outside, source, to: pod, port: 7005, protocol: 'sctp', at: pods.a },
+        { from: pods.a, to: source, port: 7005, protocol: 'udp', at: lab.outside },
+        { from: lab.outside, source, to: more[at] ?? '', port: 7005, protocol: 'udp', at: node },
+        { from: node, source: more[at] ?? '', to: source, port: 7005, protocol: 'tcp', at: lab.outside },
+      ];
+    });
+    for (const { cell, verdict, result } of await probeAll(lab.traffic, cells)) {
+      expect(verdict, JSON.stringify(cell)).toBe('allow');
+      expect(result.seen).toBe(cell.source ?? pods.a.ips.find((ip) => ip.includes(':') === cell.to.includes(':')));
+    }
+  });
+
+  test('a listener on one address and one on all addresses live side by side', async () => {
+    const to = addressOf(pods.b, 'IPv4');
+    for (const protocol of ['tcp', 'udp'] as const) {
+      for (const [port, ...order] of [
+        [7006, to, '*'],
+        [7007, '*', to],
+      ] as const) {
+        for (const address of order) await lab.traffic.listen(pods.b, protocol, port, address);
+        const [answer] = await probeAll(lab.traffic, [{ from: pods.a, to, port, protocol }]);
+        expect(answer?.result.server).toBe(pods.b.netns);
+      }
+      await lab.traffic.listen(pods.b, protocol, 7008, '127.0.0.1');
+      const hidden = await probeAll(lab.traffic, [
+        { from: pods.b, to: '127.0.0.1', port: 7008, protocol },
+        { from: pods.a, to, port: 7008, protocol },
+      ]);
+      expect(hidden.map((answer) => answer.verdict)).toEqual(['allow', 'deny']);
+    }
+  });
+
   test('a removed pod is gone, and its address can be given to another', async () => {
     const first = await node.addPod({ name: 'first' });
     await lab.traffic.listen(first, 'tcp', 7004);

@@ -46,7 +46,10 @@ export class Lab implements AsyncDisposable {
     this.outside = {
       netns,
       addresses: outsideAddresses,
-      addAddress: (ip) => ipBatch(netns, [`address add ${ip}/${ip.includes(':') ? '128 nodad' : '32'} dev lo`]),
+      addAddress: (ip) =>
+        ipBatch(netns, [
+          `address add ${ip}/${ip.includes(':') ? '128' : '32'} dev lo${ip.includes(':') ? ' nodad' : ''}`,
+        ]),
     };
   }
 
@@ -109,6 +112,14 @@ export class Lab implements AsyncDisposable {
     }
     this.#nodes.push(node);
     return node;
+  }
+
+  /** Gives a node one more address, known to the outside. */
+  async addNodeAddress(node: LabNode, ip: string): Promise<void> {
+    const six = ip.includes(':');
+    await ipBatch(node.netns, [`address add ${ip}/${six ? '128' : '32'} dev lo${six ? ' nodad' : ''}`]);
+    const hop = node.addresses.find((address) => address.includes(':') === six);
+    await ipBatch(this.outside.netns, [`route add ${ip} via ${hop ?? ''}`]);
   }
 
   /** Removes everything the lab made; may be called again. */

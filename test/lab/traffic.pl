@@ -184,9 +184,11 @@ sub listen_at {
       next;
     }
     my $key = "$proto $address $port";
-    next if $listeners{$ns}{sockets}{$key};
+    my $any = join ' ', $proto, $family == AF_INET ? '0.0.0.0' : '::', $port;
+    next if $listeners{$ns}{sockets}{$key} || $listeners{$ns}{sockets}{$any};
     my $server = new_socket($ns, $family, $proto eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0);
-    setsockopt $server, SOL_SOCKET, SO_REUSEADDR, 1 if $proto eq 'tcp';
+    setsockopt $server, SOL_SOCKET, SO_REUSEADDR, 1;
+    setsockopt $server, SOL_SOCKET, SO_REUSEPORT, 1;    # all addresses, after one address was taken
     setsockopt $server, IPPROTO_IPV6, $IPV6_V6ONLY, 1 if $family == AF_INET6;
     setsockopt $server, SOL_SOCKET, $SO_RCVBUFFORCE, 8 << 20 if $proto eq 'udp';
     bind $server, address_of($address, $port) or die "bind $address port $port in $ns: $!\n";
