@@ -31,7 +31,10 @@ export interface Link {
   readonly addresses: readonly LinkAddress[];
 }
 
-/** A unicast route with its interfaces. Local, broadcast, multicast and refusing routes are left out. */
+/**
+ * A unicast route with its interfaces. Local, broadcast, multicast and refusing routes are left out, and those that the
+ * node learned from packets (router advertisements, redirects): a pod can send them and must not shape what we believe.
+ */
 export interface Route {
   /** `default` is `0.0.0.0/0` or `::/0`. */
   readonly destination: Cidr;
@@ -74,6 +77,7 @@ const hopSchema = z.object({
 const routeSchema = hopSchema.extend({
   dst: z.string(),
   type: z.string().optional(),
+  protocol: z.string().optional(),
   nexthops: z.array(hopSchema).optional(),
 });
 
@@ -120,6 +124,7 @@ export function parseLinks(text: string): Link[] {
 export function parseRoutes(family: '4' | '6', text: string): Route[] {
   return parseRows(`ip -j -${family} route`, text, routeSchema).flatMap((row) => {
     if (row.type !== undefined && row.type !== 'unicast') return [];
+    if (row.protocol === 'ra' || row.protocol === 'redirect') return [];
     const hops = (row.nexthops ?? [row]).flatMap(({ dev, gateway, via }) =>
       dev === undefined ? [] : [{ interface: dev, gateway: gateway !== undefined || via !== undefined }],
     );
