@@ -86,7 +86,7 @@ export class Store implements SourceSink {
     const { marked } = shelf;
     if (marked === undefined) return;
     delete shelf.marked;
-    for (const object of [...shelf.byUid.values()]) if (!marked.has(object.uid)) this.#take(shelf, object);
+    for (const object of shelf.byUid.values()) if (!marked.has(object.uid)) this.#take(shelf, object);
     if (shelf.synced) return;
     shelf.synced = true;
     this.#tell((listener) => listener.synced?.(kind));

@@ -5,11 +5,10 @@ export const inputCodes = {
   I001: 'unreadable-input',
   I002: 'invalid-yaml',
   I003: 'duplicate-key',
-  I004: 'not-an-object',
+  I004: 'surprising-yaml',
   I005: 'duplicate-object',
   I006: 'last-good-kept',
-  I007: 'surprising-yaml',
-  I008: 'invalid-flows',
+  I007: 'invalid-case',
 } as const;
 
 /** A code of {@link inputCodes}. */

@@ -48,7 +48,7 @@ export function parseWithLibrary(
       start + Math.max(to, from + 1),
     );
   }
-  if (second?.contents != null) {
+  if (second !== undefined && second.contents !== null) {
     const at = start + (second.range[0] ?? 0);
     diagnostics.push(
       inputDiagnostic(
@@ -225,7 +225,7 @@ class TreeReader {
           range[1],
         );
       default:
-        this.#warn('I007', `the tag ${node.tag} means nothing here`, 'remove the tag', range);
+        this.#warn('I004', `the tag ${node.tag} means nothing here`, 'remove the tag', range);
         return text;
     }
   }
@@ -252,7 +252,7 @@ class TreeReader {
       const text = String(node);
       if (isScalar(key) && key.source !== text) {
         this.#warn(
-          'I007',
+          'I004',
           `the key ${String(key.source)} is read as ${JSON.stringify(text)}`,
           'quote it if the text is meant',
           range,
@@ -272,7 +272,7 @@ class TreeReader {
       for (const [key, value] of Object.entries(from)) {
         if (written.has(key)) {
           this.#warn(
-            'I007',
+            'I004',
             `"<<" replaces the key ${JSON.stringify(key)} that stands before it`,
             'kubectl reads it so, other tools do not: move "<<" to the top of the mapping',
             range,
@@ -307,7 +307,7 @@ class TreeReader {
 
   #rangeOf(node: unknown, fallback: number): Range {
     const range = isAlias(node) || isScalar(node) || isMap(node) || isSeq(node) ? node.range : undefined;
-    if (range == null) return [fallback, fallback];
+    if (range === undefined || range === null) return [fallback, fallback];
     const start = this.#base + range[0];
     let end = this.#base + range[1];
     const text = this.#source.text;

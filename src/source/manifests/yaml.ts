@@ -13,7 +13,7 @@ import { splitDocuments } from './split.ts';
 /** What one file or stream holds. */
 export interface ParsedManifests {
   readonly source: SourceText;
-  /** Objects in the order of the text, lists flattened. */
+  /** Objects in the order of the text, lists flattened; what is no object at all is left to the decoder to refuse. */
   readonly documents: readonly ManifestDocument[];
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -144,10 +144,6 @@ class Reader {
     const document = this.#document;
     this.#document += 1;
     const tree = once(parse);
-    if (!isMapping(value)) {
-      this.#notAnObject(value, start);
-      return;
-    }
     if (!isList(value)) {
       this.documents.push(
         new LocatedDocument(
@@ -180,29 +176,12 @@ class Reader {
     start: number,
     region: { tree: () => ParsedTree; path: FieldPath },
   ): void {
-    if (!isMapping(item)) {
-      this.#notAnObject(item, start);
-      return;
-    }
     if (isList(item)) {
       for (const [index, inner] of item.items.entries())
         this.#item(item, inner, ref, start, { tree: region.tree, path: [...region.path, 'items', index] });
       return;
     }
     this.documents.push(new LocatedDocument(withKindOf(list, item), ref, this.source, region));
-  }
-
-  #notAnObject(value: unknown, start: number): void {
-    const what = value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
-    this.diagnostics.push(
-      inputDiagnostic(
-        'I004',
-        'error',
-        `${what} is no Kubernetes object`,
-        'an object is a mapping with apiVersion, kind and metadata',
-        this.source.span(start, start + 1),
-      ),
-    );
   }
 
   #unreadable(error: UnreadableText): void {
@@ -223,9 +202,10 @@ function isList(value: unknown): value is ListObject {
 }
 
 /** Items of a typed list carry no kind of their own: `PodList` holds Pods. */
-function withKindOf(list: ListObject, item: Record<string, unknown>): Record<string, unknown> {
+function withKindOf(list: ListObject, item: unknown): unknown {
   const kind = list.kind.slice(0, -'List'.length);
-  if (kind === '' || (Object.hasOwn(item, 'kind') && Object.hasOwn(item, 'apiVersion'))) return item;
+  if (kind === '' || !isMapping(item) || (Object.hasOwn(item, 'kind') && Object.hasOwn(item, 'apiVersion')))
+    return item;
   return { apiVersion: list['apiVersion'], kind, ...item };
 }
 
