@@ -1,0 +1,22 @@
+// The one gate: types, lint, format, unused code, unit and property tests. Prints what failed and how long each took.
+import { spawnSync } from 'node:child_process';
+
+const steps: readonly (readonly [name: string, ...command: string[]])[] = [
+  ['types', 'tsc', '-p', '.'],
+  ['lint', 'oxlint', '--type-aware', '--deny-warnings', '.'],
+  ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
+  ['unused code', 'knip'],
+  ['tests', 'vitest', 'run', '--project', 'unit', '--project', 'property'],
+];
+
+const only = process.argv.slice(2);
+let failed = 0;
+for (const [name, command = '', ...args] of steps) {
+  if (only.length > 0 && !only.includes(name)) continue;
+  const begin = performance.now();
+  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`);
+  if (status !== 0) failed += 1;
+}
+process.exitCode = failed === 0 ? 0 : 1;

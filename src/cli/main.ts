@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+
+import type { Context, Output } from './context.ts';
+import { exitCode } from './exit-code.ts';
+import type { ExitCode } from './exit-code.ts';
+
+/** The process's own streams, environment and signals. */
+function processContext(): Context {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort(name));
+  return {
+    stdout: output(process.stdout),
+    stderr: output(process.stderr),
+    env: process.env,
+    cwd: process.cwd(),
+    readStdin: () => readFileSync(0, 'utf8'),
+    signal: controller.signal,
+  };
+}
+
+function output(stream: NodeJS.WriteStream): Output {
+  // A reader that went away (`policy ... | head`) is no failure of ours.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  return {
+    write: (text) => void stream.write(text),
+    isTerminal: stream.isTTY,
+    ...(stream.isTTY ? { columns: stream.columns } : {}),
+  };
+}
+
+/** Runs one command line and sets the exit code of the process. */
+export async function main(argv: readonly string[]): Promise<void> {
+  enableCompileCache();
+  process.exitCode = await run(argv, processContext());
+}
+
+/** Runs one command line in a context; answers the exit code. */
+export async function run(argv: readonly string[], context: Context): Promise<ExitCode> {
+  let code: ExitCode = exitCode.ok;
+  const program = buildProgram(context, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+    const { renderFailure } = await import('./failure.ts');
+    context.stderr.write(renderFailure(error, context.env));
+    return exitCode.usage;
+  }
+  return code;
+}
+
+type Finish = (code: ExitCode) => void;
+
+function buildProgram(context: Context, finish: Finish): Command {
+  const program = new Command('policy')
+    .description('Kubernetes NetworkPolicy on nftables: enforce it on a node, explain it, test it.')
+    .exitOverride()
+    .configureOutput({ writeOut: context.stdout.write, writeErr: context.stderr.write })
+    .showSuggestionAfterError()
+    .showHelpAfterError('(run with --help for usage)')
+    .addHelpText('after', '\nExit codes: 0 yes, 1 no (denied, failed), 2 usage or failure, 3 unknown.');
+  addExplain(program, context, finish);
+  addTest(program, context, finish);
+  addAgent(program, context, finish);
+  addCleanup(program, context, finish);
+  return program;
+}
+
+const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value];
+
+function addTest(program: Command, context: Context, finish: Finish): void {
+  program
+    .command('test')
+    .description('judge the flows of test folders by the policies in them')
+    .argument('<dir...>', 'folders with cluster.{yaml,json} and flows.{yaml,json}, or folders of such folders')
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
+    .option('-q, --quiet', 'print nothing but failures', false)
+    .action(async (directories: string[], options: { output: 'text' | 'json'; quiet: boolean }) => {
+      const { testCommand } = await import('./commands/test.ts');
+      finish(testCommand(context, { directories, ...options }));
+    });
+}
+
+function addExplain(program: Command, context: Context, finish: Finish): void {
+  program
+    .command('explain')
+    .description('may FROM reach TO, and which lines of YAML decide it?')
+    .argument('<from>', 'POD, NAMESPACE/POD, node/NAME or an IP address')
+    .argument('<to>', 'like FROM, with :PORT or :PORT/PROTOCOL')
+    .option('-f, --filename <path>', 'manifests: a file, a directory or - (repeatable)', collect, [])
+    .option('-R, --recursive', 'read directories recursively', false)
+    .option('-n, --namespace <name>', 'namespace of ends given without one', 'default')
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
+    .action(async (from: string, to: string, options: ExplainFlags) => {
+      const { explainCommand } = await import('./commands/explain.ts');
+      finish(explainCommand(context, { from, to, ...options }));
+    });
+}
+
+interface ExplainFlags {
+  readonly filename: readonly string[];
+  readonly recursive: boolean;
+  readonly namespace: string;
+  readonly output: 'text' | 'json';
+}
+
+function addAgent(program: Command, context: Context, finish: Finish): void {
+  program
+    .command('agent')
+    .description('enforce policy for the pods of this node until stopped; the rules stay')
+    .requiredOption('--manifests <dir>', 'directory of Kubernetes objects to watch')
+    .requiredOption('--node <name>', 'the name of this node', nonEmpty)
+    .option('--ready-file <path>', 'written after the first complete apply')
+    .option('--cni-conf-dir <dir>', 'CNI configuration', '/etc/cni/net.d')
+    .option('--cni-cache-dir <dir>', 'CNI result cache', '/var/lib/cni')
+    .option('--netns-dir <dir>', 'named network namespaces', '/run/netns')
+    .action(async (options: AgentFlags) => {
+      const { agentCommand } = await import('./commands/agent.ts');
+      finish(await agentCommand(context, options));
+    });
+}
+
+/** Flags of `policy agent`. */
+export interface AgentFlags {
+  readonly manifests: string;
+  readonly node: string;
+  readonly readyFile?: string;
+  readonly cniConfDir: string;
+  readonly cniCacheDir: string;
+  readonly netnsDir: string;
+}
+
+function addCleanup(program: Command, context: Context, finish: Finish): void {
+  program
+    .command('cleanup')
+    .description('remove everything the agent ever made on this node: traffic is open afterwards')
+    .action(async () => {
+      const { cleanupCommand } = await import('./commands/cleanup.ts');
+      finish(await cleanupCommand(context));
+    });
+}
+
+function nonEmpty(value: string): string {
+  if (value === '') throw new InvalidArgumentError('It must not be empty.');
+  return value;
+}
