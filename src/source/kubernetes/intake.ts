@@ -1,0 +1,220 @@
+import type { Decoded } from '../../model/decode/object.ts';
+import type { Diagnostic } from '../../model/diagnostic.ts';
+import type { ModelObject } from '../../model/snapshot.ts';
+import type { SourceRef } from '../../model/source-ref.ts';
+import { objectName } from '../object-name.ts';
+import type { ResourceKind, SourceSink } from '../source.ts';
+import type { WireObject } from './codec.ts';
+import type { Counters } from './counters.ts';
+import { DecodeFailure } from './decode-failure.ts';
+import { compareVersions } from './resource-version.ts';
+
+/** Turns an untrusted object into a model object, or says why it is none. */
+export type Decode = (raw: unknown, source: SourceRef) => Decoded;
+
+/** What an {@link Intake} works with. */
+export interface IntakeOptions {
+  readonly kind: ResourceKind;
+  readonly sink: SourceSink;
+  readonly decode: Decode;
+  readonly counters: Counters;
+}
+
+/** Diagnostic of an object that stays out because it cannot be decoded. */
+export const quarantineCode = 'K001';
+
+/**
+ * Everything between the wire and the sink that is about objects: identity by uid, versions that never go back while
+ * watching, mark and sweep of lists, and quarantine. It does not know how objects travel.
+ *
+ * Quarantine: a policy keeps its last known version, because without it its pods would be open; every other object
+ * leaves, because what is not known is closed.
+ */
+export class Intake {
+  readonly #kind: ResourceKind;
+  readonly #sink: SourceSink;
+  readonly #decode: Decode;
+  readonly #counters: Counters;
+  /** What the sink holds, by uid. The objects are shared with the store, so this costs an entry each. */
+  readonly #known = new Map<string, ModelObject>();
+  /** The uid that has a name. */
+  readonly #names = new Map<string, string>();
+  /** Undecodable objects by uid, with their version. */
+  readonly #quarantined = new Map<string, string>();
+  /** Scopes with open reports, by uid. */
+  readonly #reported = new Map<string, string>();
+  /** Uids of the list in progress. */
+  #listed: Set<string> | undefined;
+
+  constructor(options: IntakeOptions) {
+    this.#kind = options.kind;
+    this.#sink = options.sink;
+    this.#decode = options.decode;
+    this.#counters = options.counters;
+  }
+
+  /** A complete list begins. One that was not completed before is forgotten: what it brought stays, nothing is swept. */
+  beginList(): void {
+    this.#listed = new Set();
+    this.#sink.beginList(this.#kind);
+  }
+
+  /** The list is complete: what it did not hold is gone. */
+  endList(): void {
+    const listed = this.#listed;
+    if (listed === undefined) return;
+    this.#listed = undefined;
+    for (const uid of this.#known.keys()) {
+      if (listed.has(uid)) continue;
+      this.#drop(uid);
+      this.#forget(uid);
+      this.#counters.syntheticDeletes += 1;
+    }
+    for (const uid of this.#quarantined.keys()) if (!listed.has(uid)) this.#forget(uid);
+    this.#sink.endList(this.#kind);
+  }
+
+  /**
+   * An object was added or modified. The first sight of an object in a list is the truth even if its version is lower
+   * than ours (a restored server); otherwise older versions are ignored and counted.
+   * Throws {@link DecodeFailure} while watching, unless the object is in quarantine already.
+   * Answers whether a list in progress shows the object for the first time.
+   */
+  upsert(object: WireObject): boolean {
+    const { uid, version } = object;
+    const firstInList = this.#listed !== undefined && !this.#listed.has(uid);
+    const ours = this.#versionOf(uid);
+    if (!firstInList && ours !== undefined) {
+      const age = compareVersions(version, ours);
+      if (age < 0) this.#counters.staleIgnored += 1;
+      if (age < 0 || version === ours) return false;
+    }
+    const decoded = this.#read(object);
+    if (decoded.object === undefined) {
+      this.#counters.decodeErrors += 1;
+      if (this.#listed === undefined && !this.#quarantined.has(uid))
+        throw new DecodeFailure(object, decoded.diagnostics);
+      this.#quarantine(object, decoded.diagnostics);
+    } else {
+      this.#release(uid);
+      this.#put(decoded.object);
+      this.#report(object, decoded.diagnostics);
+    }
+    this.#listed?.add(uid);
+    return firstInList;
+  }
+
+  /** An object was deleted, or no longer matches. Only its identity counts; its state is an old one. */
+  remove(object: WireObject): void {
+    const { uid, version } = object;
+    const ours = this.#versionOf(uid);
+    if (ours === undefined) return;
+    const inOldList = this.#listed !== undefined && !this.#listed.has(uid);
+    if (!inOldList && compareVersions(version, ours) < 0) {
+      this.#counters.staleIgnored += 1;
+      return;
+    }
+    this.#listed?.delete(uid);
+    if (this.#drop(uid)) this.#sink.remove(this.#kind, uid);
+    this.#forget(uid);
+  }
+
+  /** The same name with a new uid is another object: its predecessor leaves first. */
+  #put(object: ModelObject): void {
+    const name = objectName(object);
+    const namesake = this.#names.get(name);
+    if (namesake !== undefined && namesake !== object.uid && this.#drop(namesake)) {
+      this.#sink.remove(this.#kind, namesake);
+      this.#forget(namesake);
+    }
+    this.#names.set(name, object.uid);
+    this.#known.set(object.uid, object);
+    this.#sink.upsert(object);
+  }
+
+  #drop(uid: string): boolean {
+    const object = this.#known.get(uid);
+    if (object === undefined) return false;
+    this.#known.delete(uid);
+    if (this.#names.get(objectName(object)) === uid) this.#names.delete(objectName(object));
+    return true;
+  }
+
+  #versionOf(uid: string): string | undefined {
+    const quarantined = this.#quarantined.get(uid);
+    if (quarantined !== undefined) return quarantined;
+    const source = this.#known.get(uid)?.source;
+    return source?.kind === 'cluster' ? source.resourceVersion : undefined;
+  }
+
+  #read(object: WireObject): Decoded {
+    const source: SourceRef = { kind: 'cluster', resourceVersion: object.version };
+    try {
+      const decoded = this.#decode(object.raw, source);
+      if (decoded.object === undefined || decoded.object.kind === this.#kind) return decoded;
+      const message = `expected a ${this.#kind}, not a ${decoded.object.kind}`;
+      return { diagnostics: [{ code: quarantineCode, severity: 'error', message, source }] };
+    } catch (error) {
+      const message = `the decoder failed: ${String(error)}`;
+      return { diagnostics: [{ code: quarantineCode, severity: 'error', message, source }] };
+    }
+  }
+
+  #quarantine(object: WireObject, diagnostics: readonly Diagnostic[]): void {
+    const { uid, version } = object;
+    this.#quarantined.set(uid, version);
+    this.#counters.quarantined = this.#quarantined.size;
+    const last = this.#known.get(uid);
+    if (last !== undefined && last.kind === 'NetworkPolicy') {
+      if (this.#listed !== undefined) this.#sink.upsert(last);
+    } else if (this.#drop(uid)) {
+      this.#sink.remove(this.#kind, uid);
+    }
+    const kept = last?.kind === 'NetworkPolicy';
+    this.#report(object, [
+      ...diagnostics,
+      {
+        code: quarantineCode,
+        severity: 'error',
+        message: `version ${version} cannot be decoded`,
+        help: kept
+          ? 'Its last readable version stays in force until it is fixed or deleted.'
+          : 'It is treated as absent, so what depends on it stays closed, until it is fixed or deleted.',
+        object: this.#scope(object),
+        source: { kind: 'cluster', resourceVersion: version },
+      },
+    ]);
+  }
+
+  #release(uid: string): void {
+    if (this.#quarantined.delete(uid)) this.#counters.quarantined = this.#quarantined.size;
+  }
+
+  #report(object: WireObject, diagnostics: readonly Diagnostic[]): void {
+    if (diagnostics.length === 0) {
+      this.#clearReport(object.uid);
+    } else {
+      const scope = this.#scope(object);
+      this.#reported.set(object.uid, scope);
+      this.#sink.report(scope, diagnostics);
+    }
+  }
+
+  /** Drops everything remembered beside the object itself. */
+  #forget(uid: string): void {
+    this.#release(uid);
+    this.#clearReport(uid);
+  }
+
+  /** A successor of the same name may have reported under the same scope: its report stays. */
+  #clearReport(uid: string): void {
+    const scope = this.#reported.get(uid);
+    if (scope === undefined) return;
+    this.#reported.delete(uid);
+    if (![...this.#reported.values()].includes(scope)) this.#sink.report(scope, []);
+  }
+
+  #scope({ namespace, name }: WireObject): string {
+    return namespace === '' ? `${this.#kind} ${name}` : `${this.#kind} ${namespace}/${name}`;
+  }
+}
