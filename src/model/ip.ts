@@ -29,6 +29,12 @@ export function parseIp(text: string): IpAddress | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
     return /(?:^|\.)0\d/.test(text) ? undefined : (text as IpAddress);
   }
+  const embedded = /^::([\d.]+)$/.exec(text)?.[1];
+  // ipaddr.js reads the deprecated ::1.2.3.4 as IPv4-mapped; it is the IPv6 address ::102:304.
+  if (embedded?.includes('.') === true) {
+    const low = parseIp(embedded);
+    return low === undefined ? undefined : formatIp('IPv6', ipToBigInt(low));
+  }
   if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   const parsed = ipaddr.IPv6.parse(text);
   return parsed.isIPv4MappedAddress() ? undefined : formatIp('IPv6', bytesToBigInt(parsed.toByteArray()));
