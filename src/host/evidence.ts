@@ -146,10 +146,13 @@ function cachedResult(index: FactIndex, pod: Endpoint): Evidence | undefined {
   };
 }
 
-/** The entry of the pod's primary interface. Static pods and old runtimes have no usable UID there: an address must prove it. */
+/**
+ * The entry of the pod's primary interface. Where UIDs cannot be compared an address must prove it: static pods have a
+ * hash there, old runtimes nothing, and pods from files without a UID are named by their path.
+ */
 function isEntryOf(entry: CniCacheEntry, pod: Endpoint): boolean {
   const sharesAddress = pod.addresses.some((address) => entry.addresses.includes(address));
-  const comparable = entry.uid !== undefined && pod.uid !== '' && !/^[0-9a-f]{32}$/.test(entry.uid);
+  const comparable = entry.uid !== undefined && !pod.uid.includes('/') && !/^[0-9a-f]{32}$/.test(entry.uid);
   if (comparable) return entry.uid === pod.uid && (sharesAddress || entry.podInterface === 'eth0');
   return sharesAddress;
 }

@@ -226,6 +226,19 @@ describe('result cache', () => {
     expect(codes([api], facts)).toEqual(['default/api: pod-interface-missing']);
   });
 
+  test.each([
+    {
+      name: 'a static pod, whose runtime knows another UID',
+      uid: 'uid-api',
+      entry: '0123456789abcdef0123456789abcdef',
+    },
+    { name: 'a pod from a file without UID', uid: 'Pod/default/api', entry: 'uid-api' },
+  ])('$name is recognised by its address', ({ uid, entry }) => {
+    const facts = { links: [vethA], cache: [sampleEntry('api', 'vethA', { uid: entry, addresses: api.addresses })] };
+    expect(codes([{ ...api, uid }], facts)).toEqual(['default/api -> vethA']);
+    expect(codes([{ ...api, uid, addresses: [] }], facts)).toEqual(['default/api: pod-without-address']);
+  });
+
   test('an entry without UID counts only with an address of the pod', () => {
     const { uid: _, ...anonymous } = sampleEntry('api', 'vethA', { addresses: api.addresses });
     expect(codes([api], { links: [vethA], cache: [anonymous] })).toEqual(['default/api -> vethA']);
