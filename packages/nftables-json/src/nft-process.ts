@@ -37,6 +37,7 @@ interface Finished {
 
 const defaultLauncher = ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'] as const;
 const maxStderrBytes = 64 * 1024;
+const maxMessageLength = 1000;
 const missingProgram = /not found|No such file or directory/;
 
 /**
@@ -166,7 +167,7 @@ async function firstWritable(directories: readonly string[]): Promise<string> {
 /** An NftError for an nft that ended with a failure. */
 function failure(finished: Finished): NftError {
   const { exitCode, stderr } = finished;
-  const text = stderr.replaceAll('internal:0:0-0: ', '').trim();
+  const text = stderr.slice(0, maxMessageLength).replaceAll('internal:0:0-0: ', '').trim();
   // 127 from the shell, 255 from `ip netns exec`, 127 from nsenter and unshare.
   if ((exitCode === 127 && missingProgram.test(text)) || /exec of .* failed/.test(text))
     return new NftError(`nft cannot be started: ${text}`, { code: 'nft-missing', stderr });

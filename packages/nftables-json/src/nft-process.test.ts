@@ -1,0 +1,134 @@
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { NftError } from './errors.ts';
+import type { NftProcessOptions } from './nft-process.ts';
+import { NftProcess } from './nft-process.ts';
+import { Transaction } from './transaction.ts';
+
+const transaction = new Transaction().addTable({ family: 'inet', name: 't' });
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'nft-process-test-'));
+});
+afterEach(async () => {
+  expect((await readdir(directory)).filter((name) => name.startsWith('nftables-json-'))).toEqual([]);
+  await rm(directory, { recursive: true });
+});
+
+/** An nft that is a shell script; `$2` is `-f` and the last argument the file. */
+function scripted(script: string, options: NftProcessOptions = {}): NftProcess {
+  return new NftProcess({ command: ['/bin/sh', '-c', script, 'nft'], directory, ...options });
+}
+
+test('the commands stand in a private file', async () => {
+  const nft = scripted(
+    `for last; do :; done; { echo "$@" | sed "s,$last,FILE,"; stat -c %a "$last" "$(dirname "$last")"; cat "$last"; } > ${directory}/seen`,
+  );
+  await nft.run(transaction);
+  const [args, fileMode, directoryMode, text] = (await readFile(`${directory}/seen`, 'utf8')).split('\n');
+  expect([args, fileMode, directoryMode, text]).toEqual(['-j -f FILE', '600', '700', transaction.encode()]);
+  await nft.check(transaction);
+  expect(await readFile(`${directory}/seen`, 'utf8')).toMatch(/^-c -j -f FILE\n/);
+});
+
+test('core dumps are off and messages are in English', async () => {
+  await scripted(`{ ulimit -c; echo $LC_ALL; } > ${directory}/seen`).run(transaction);
+  expect(await readFile(`${directory}/seen`, 'utf8')).toBe('0\nC\n');
+});
+
+test('a launcher can be left out', async () => {
+  await expect(scripted('exit 0', { launcher: [] }).run(transaction)).resolves.toBeUndefined();
+});
+
+test.each([
+  { name: 'by the shell', options: { command: ['no-such-nft'] } },
+  { name: 'by a launcher', options: { command: ['no-such-nft'], launcher: ['/usr/bin/env'] } },
+  { name: 'by node', options: { command: ['no-such-nft'], launcher: [] } },
+])('a missing program is told $name', async ({ options }) => {
+  await expect(new NftProcess({ ...options, directory }).run(transaction)).rejects.toMatchObject({
+    code: 'nft-missing',
+  });
+});
+
+test('an nft that dies by a signal has crashed', async () => {
+  const failed = scripted('echo partial >&2; kill -SEGV $$').run(transaction);
+  await expect(failed).rejects.toMatchObject({
+    code: 'crashed',
+    stderr: 'partial\n',
+    message: expect.stringContaining('SIGSEGV'),
+  });
+});
+
+test('an nft that takes too long is killed with its children', async () => {
+  const nft = scripted(`sleep 100 & echo $! > ${directory}/child; wait`, { timeoutMs: 300 });
+  await expect(nft.run(transaction)).rejects.toMatchObject({ code: 'timeout' });
+  const child = (await readFile(`${directory}/child`, 'utf8')).trim();
+  const state = await readFile(`/proc/${child}/stat`, 'utf8').then(
+    (text) => text.split(' ')[2],
+    () => 'gone',
+  );
+  expect(['gone', 'Z', 'X']).toContain(state);
+});
+
+test('aborting kills nft and rejects with the reason', async () => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const running = scripted('sleep 100').run(transaction, { signal: controller.signal });
+  setTimeout(() => controller.abort(reason), 20);
+  await expect(running).rejects.toBe(reason);
+});
+
+test('a refusal keeps what nft printed, without its empty location', async () => {
+  const failed = scripted('echo "internal:0:0-0: Error: Could not process rule: File exists" >&2; exit 1').run(
+    transaction,
+  );
+  await expect(failed).rejects.toMatchObject({
+    code: 'exists',
+    message: 'Error: Could not process rule: File exists',
+    commandIndex: undefined,
+  });
+});
+
+test('a command that nft cannot parse is named', async () => {
+  const failed = scripted('echo "internal:0:0-0: Error: Parsing command array at index 3 failed." >&2; exit 1').run(
+    transaction,
+  );
+  await expect(failed).rejects.toMatchObject({ code: 'invalid', commandIndex: 2 });
+});
+
+test('a wrapper that fails is not an absent table', async () => {
+  const nft = scripted("echo 'Cannot open network namespace: No such file or directory' >&2; exit 255");
+  await expect(nft.list({ family: 'inet', name: 't' })).rejects.toMatchObject({ code: 'unknown' });
+});
+
+test('an absent table is undefined', async () => {
+  const nft = scripted("echo 'Error: No such file or directory' >&2; exit 1");
+  expect(await nft.list({ family: 'inet', name: 't' })).toBeUndefined();
+});
+
+test('a listing that is cut off is unreadable, not empty', async () => {
+  const nft = scripted('printf %s \'{"nftables": [{"metainfo"\'');
+  await expect(nft.list({ family: 'inet', name: 't' })).rejects.toMatchObject({ code: 'table-unreadable' });
+});
+
+test('an nft that floods its error output is cut off', async () => {
+  const failed = scripted('yes x | head -c 1000000 >&2; exit 1').run(transaction);
+  const error = await failed.catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(NftError);
+  expect((error as NftError).stderr).toHaveLength(64 * 1024);
+  expect((error as NftError).message.length).toBeLessThan(2000);
+});
+
+test('calls never overlap', async () => {
+  const nft = scripted(`mkdir ${directory}/lock || exit 9; sleep 0.01; rmdir ${directory}/lock`);
+  await expect(Promise.all([nft.run(transaction), nft.run(transaction), nft.check(transaction)])).resolves.toHaveLength(
+    3,
+  );
+});
+
+test('the version is what the program says', async () => {
+  expect(await scripted('echo "nftables v1.1.3 ($1)"').version()).toBe('nftables v1.1.3 (--version)');
+});
