@@ -14,7 +14,6 @@ import {
   podSlots,
   weighted,
 } from './roster.ts';
-import { present } from './roster.ts';
 import { arbWorld } from './world.ts';
 import type { GeneratedWorld } from './world.ts';
 import type { PolicyOptions } from './rules.ts';
