@@ -20,12 +20,16 @@ export function familyOf(address: IpAddress): IpFamily {
   return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
+/** Six groups of four digits and an embedded IPv4 address. Nothing longer is worth a regular expression's time. */
+const longestAddress = 45;
+
 /**
  * Parses an address strictly: four decimal parts without leading zeros, or an IPv6 address without a zone.
  * IPv4-mapped IPv6 addresses are refused, as the API server does for new objects (semantics 79).
  * Answers `undefined` for anything else; never throws.
  */
 export function parseIp(text: string): IpAddress | undefined {
+  if (text.length > longestAddress) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
     return /(?:^|\.)0\d/.test(text) ? undefined : (text as IpAddress);
   }

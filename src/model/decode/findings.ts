@@ -5,6 +5,9 @@ import type { DecodeCode } from './codes.ts';
 /** Diagnostics kept per object; the rest is counted in one last diagnostic, so that a hostile object cannot flood a log. */
 export const maxDiagnostics = 100;
 
+/** A DNS prefix, a slash and a label name: the longest key with a meaning. At a longer one the path ends at its parent. */
+const longestKey = 253 + 1 + 63;
+
 /** Collects what is wrong with one object, in the order it is found. */
 export class Findings {
   /** Number of errors, those beyond the limit included. */
@@ -51,7 +54,9 @@ export class Findings {
   }
 
   #diagnostic(severity: Severity, code: DecodeCode, path: FieldPath, message: string, help: string): Diagnostic {
+    const tooLong = path.findIndex((step) => typeof step === 'string' && step.length > longestKey);
+    const shown = tooLong < 0 ? path : path.slice(0, tooLong);
     const object = this.#object === undefined ? {} : { object: this.#object };
-    return { code, severity, message, help, ...object, path, source: this.#source };
+    return { code, severity, message, help, ...object, path: shown, source: this.#source };
   }
 }

@@ -224,7 +224,8 @@ describe('hostile input', () => {
     const spec = { policyTypes: [evil], ingress: [{ [evil]: 1, ports: [{ port: evil, protocol: evil }] }] };
     const { diagnostics } = decode({ ...policyHead, metadata: { name: evil, namespace: 'x' }, spec });
     expect(diagnostics.length).toBeGreaterThan(4);
-    for (const { message, help, object } of diagnostics) {
+    for (const { message, help, object, path } of diagnostics) {
+      expect(JSON.stringify(path).length).toBeLessThan(400);
       for (const text of [message, help ?? '', object ?? '']) {
         expect(text.length).toBeLessThan(400);
         // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
