@@ -14,7 +14,7 @@ import { decodeRule } from './rules.ts';
 import { suggest } from './suggest.ts';
 
 /** The annotation that makes a policy record what it would deny instead of denying it. */
-export const modeAnnotation = 'nftpolicy.dev/mode';
+const modeAnnotation = 'nftpolicy.dev/mode';
 
 const bothIsolated = 'The policy isolates its pods in both directions; its rules still count.';
 const nothingAdmitted = 'The policy isolates every pod of its namespace and admits nothing.';

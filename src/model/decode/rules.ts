@@ -93,7 +93,7 @@ function decodeList<T>(
 }
 
 /** Reads one entry of `from` or `to`; whatever is refused makes it an `invalid` peer (semantics 85). */
-export function decodePeer(raw: unknown, index: number, path: FieldPath, findings: Findings): PolicyPeer {
+function decodePeer(raw: unknown, index: number, path: FieldPath, findings: Findings): PolicyPeer {
   const invalid: PolicyPeer = { kind: 'invalid', index };
   if (raw !== null && raw !== undefined && !isRawObject(raw)) {
     wrongType(path, 'a map', raw, peerEffect, findings);
