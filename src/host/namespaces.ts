@@ -68,6 +68,8 @@ export async function readNamespaces(
         namespaces.push({ inode, names, links: parseLinks(text) });
       } catch (cause) {
         if (!(cause instanceof HostError)) throw cause;
+        // Without SYS_ADMIN every further try would fail too.
+        if (/not permitted/i.test(cause.message)) queue.length = 0;
         gaps.push({ what: `network namespace ${path}`, why: cause.message });
       }
     }

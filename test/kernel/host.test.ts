@@ -9,6 +9,7 @@ import type { HostFacts, HostOptions } from '../../src/host/facts.ts';
 import { bindInterfaces } from '../../src/host/interfaces.ts';
 import { ensureBridgeNetfilter, readKernelSettings, settingFilesOf } from '../../src/host/kernel-settings.ts';
 import { checkNode } from '../../src/host/network-plugin.ts';
+import { askNeighbours } from '../../src/host/neighbours.ts';
 import { nodeFacts } from '../../src/host/node-facts.ts';
 import { nodeShape } from '../../src/host/node-shape.ts';
 import { watchHost } from '../../src/host/watch.ts';
@@ -236,6 +237,27 @@ describe('what goes wrong on a node', () => {
       'default/thief bound',
       'default/victim pod-interface-contradiction',
     ]);
+  });
+
+  test('without the right to enter namespaces the other sources still bind', async () => {
+    const pod = await routed.addPod({ name: 'plain-rights' });
+    const drop = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin'];
+    const commands = nodeCommands(['nsenter', `--net=/run/netns/${routed.netns}`, ...drop]);
+    const facts = await collectHostFacts({ ...optionsOf(routed), commands });
+    expect(facts.namespaces).toEqual([]);
+    expect(facts.gaps.map(({ why }) => why).join('\n')).toMatch(/not permitted/);
+    expect(bindInterfaces([endpoint(pod)], facts).bindings.map((one) => one.interface)).toEqual([pod.hostInterface]);
+  });
+
+  test('a silent bridged pod answers when the node asks for its address', async () => {
+    const pod = await bridged.addPod({ name: 'silent' });
+    const options = { ...optionsOf(bridged), enterNamespaces: false };
+    const facts = await collectHostFacts(options);
+    await askNeighbours([endpoint(pod)], nodeShape(facts, []), options.commands);
+    await vi.waitFor(async () => {
+      const { bindings } = bindInterfaces([endpoint(pod)], await collectHostFacts(options));
+      expect(bindings.map((one) => [one.interface, one.mac])).toEqual([[pod.hostInterface, pod.mac]]);
+    }, 5000);
   });
 
   test('a pod on macvlan is refused with the reason', async () => {

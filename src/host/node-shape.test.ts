@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest';
+
+import type { PodBinding } from '../model/binding.ts';
+import { parseCidr } from '../model/cidr.ts';
+import type { Cidr } from '../model/cidr.ts';
+import type { IpAddress } from '../model/ip.ts';
+import { nodeName, podKey } from '../model/names.ts';
+import type { CniConfig } from './cni-config.ts';
+import type { HostFacts } from './facts.ts';
+import type { Link } from './links.ts';
+import { checkNode } from './network-plugin.ts';
+import { matchesPattern, nodeShape } from './node-shape.ts';
+import { sampleFacts, sampleRoute, sampleVeth } from './sample-facts.ts';
+
+const cidr = (text: string): Cidr => {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed.cidr;
+};
+const address = (text: string, prefix: number): Link['addresses'][number] => ({
+  address: text as IpAddress,
+  prefix,
+  scope: 'global',
+});
+const bridge = (name: string, ...addresses: Link['addresses']): Link => ({
+  index: 50,
+  name,
+  kind: 'bridge',
+  loopback: false,
+  addresses,
+});
+const config = (...plugins: string[]): CniConfig => ({
+  file: '/etc/cni/net.d/10.conflist',
+  network: 'n',
+  plugins,
+  podCidrs: [],
+});
+const bound = (name: string, attachment: PodBinding['attachment']): PodBinding => ({
+  pod: podKey('default', name),
+  uid: name,
+  interface: name,
+  addresses: [],
+  attachment,
+});
+const routed = { kind: 'routed' } as const;
+
+describe('routed patterns', () => {
+  const cases: { name: string; facts?: Partial<HostFacts>; bindings?: PodBinding[]; expected: string[] }[] = [
+    { name: 'a bare node without pods takes veth*', expected: ['veth*'] },
+    { name: 'calico takes cali*', facts: { config: config('calico', 'portmap') }, expected: ['cali*'] },
+    { name: 'the AWS plugin takes eni*', facts: { config: config('aws-cni') }, expected: ['eni*'] },
+    {
+      name: 'a configured prefix is taken too',
+      facts: { config: { ...config('aws-cni'), interfacePrefix: 'abc' } },
+      expected: ['abc*', 'eni*'],
+    },
+    { name: 'a bridge plugin routes nobody', facts: { config: { ...config('bridge'), bridge: 'cni0' } }, expected: [] },
+    {
+      name: 'a routed pod on a bridge node brings its pattern',
+      facts: { config: { ...config('bridge'), bridge: 'cni0' } },
+      bindings: [bound('vethA', routed)],
+      expected: ['veth*'],
+    },
+    {
+      name: 'a pod nobody named, but a host route leads to, brings its pattern',
+      facts: {
+        config: { ...config('bridge'), bridge: 'cni0' },
+        links: [sampleVeth('knet1', 5)],
+        routes: [sampleRoute('10.1.1.2', 'knet1')],
+      },
+      expected: ['knet*'],
+    },
+    {
+      name: 'a name of no known kind is taken exactly',
+      bindings: [bound('mypod0', routed)],
+      expected: ['mypod0', 'veth*'],
+    },
+  ];
+  test.each(cases)('$name', ({ facts, bindings, expected }) => {
+    expect(nodeShape(sampleFacts(facts), bindings ?? []).routed).toEqual(expected);
+  });
+
+  const uplinks: { name: string; facts: Partial<HostFacts> }[] = [
+    {
+      name: 'a default route',
+      facts: { links: [sampleVeth('veth-up', 5)], routes: [sampleRoute('default', 'veth-up')] },
+    },
+    {
+      name: 'a subnet of its own',
+      facts: { links: [sampleVeth('veth-up', 5, { addresses: [address('192.168.1.1', 24)] })] },
+    },
+    {
+      name: 'no veth behind its name',
+      facts: { links: [{ index: 5, name: 'veth-up', loopback: false, addresses: [] }] },
+    },
+  ];
+  test.each(uplinks)('an interface with $name is never covered, and that is reported', ({ facts }) => {
+    const all = sampleFacts({ ...facts, links: [...(facts.links ?? []), sampleVeth('vethA', 6)] });
+    expect(nodeShape(all, []).routed).toEqual(['vethA']);
+    expect(checkNode(all).map(({ code, severity }) => `${severity} ${code}`)).toEqual([
+      'warn routed-pattern-covers-uplink',
+    ]);
+  });
+
+  test('an address on the node’s end of a veth that is a pod’s does not make it an uplink', () => {
+    const facts = sampleFacts({ links: [sampleVeth('vethA', 5, { addresses: [address('10.0.1.1', 24)] })] });
+    expect(nodeShape(facts, [bound('vethA', routed)]).routed).toEqual(['veth*']);
+  });
+
+  test('a bridge port may be covered: it never appears in the forward hook', () => {
+    const facts = sampleFacts({ links: [bridge('docker0'), sampleVeth('vethD', 5, { master: 'docker0' })] });
+    expect(nodeShape(facts, [])).toEqual({ routed: ['veth*'], bridges: [] });
+  });
+});
+
+describe('bridges', () => {
+  const port = (name: string, master: string): Link => sampleVeth(name, 5, { master });
+
+  test('the configured bridge is guarded before it exists', () => {
+    const facts = sampleFacts({ config: { ...config('bridge'), bridge: 'cni0', podCidrs: [cidr('10.244.1.0/24')] } });
+    expect(nodeShape(facts, []).bridges).toEqual([
+      { name: 'cni0', ports: { kind: 'pattern', pattern: 'veth*' }, podCidrs: [cidr('10.244.1.0/24')] },
+    ]);
+  });
+
+  test('a bare node takes bridges whose ports are all veths, but not those of container engines or with an uplink', () => {
+    const nic: Link = { index: 9, name: 'ens3', loopback: false, addresses: [], master: 'br0' };
+    const links = [
+      bridge('pods'),
+      port('vethA', 'pods'),
+      bridge('docker0'),
+      port('vethD', 'docker0'),
+      bridge('br0'),
+      port('vethL', 'br0'),
+      nic,
+    ];
+    expect(nodeShape(sampleFacts({ links }), []).bridges.map(({ name }) => name)).toEqual(['pods']);
+  });
+
+  test('pod addresses are the subnets of the bridge and of the Node, without those inside another', () => {
+    const links = [bridge('cni0', address('10.244.1.1', 24), address('fd00::1', 64))];
+    const node = {
+      kind: 'Node' as const,
+      name: nodeName('n'),
+      uid: 'n',
+      addresses: [],
+      podCidrs: [cidr('10.244.0.0/16')],
+      source: { kind: 'cluster' as const, resourceVersion: '1' },
+    };
+    expect(nodeShape(sampleFacts({ links }), [], node).bridges[0]?.podCidrs.map(({ text }) => text)).toEqual([
+      '10.244.0.0/16',
+      'fd00::/64',
+    ]);
+  });
+
+  test('ports are known by the bridge where the kernel can', () => {
+    const facts = sampleFacts({
+      links: [bridge('cni0'), port('vethA', 'cni0'), bridge('docker0'), port('vethD', 'docker0')],
+      bridgeNameMatch: true,
+    });
+    expect(nodeShape(facts, []).bridges[0]?.ports).toEqual({ kind: 'bridge-name' });
+    expect(checkNode(facts)).toEqual([]);
+  });
+
+  test('where it cannot, ports of a foreign bridge with the same names are a reason to refuse', () => {
+    const facts = sampleFacts({
+      links: [bridge('cni0'), port('vethA', 'cni0'), bridge('docker0'), port('vethD', 'docker0')],
+    });
+    expect(checkNode(facts).map(({ code }) => code)).toEqual(['bridge-ports-ambiguous']);
+  });
+
+  test('ports of the pod bridge that no pattern covers are a reason to refuse', () => {
+    const facts = sampleFacts({ links: [bridge('cni0'), port('vethA', 'cni0'), port('tapB', 'cni0')] });
+    expect(checkNode(facts).map(({ code }) => code)).toEqual(['bridge-ports-ambiguous']);
+  });
+
+  test('an uplink in the pod bridge is a reason to refuse', () => {
+    const nic: Link = { index: 9, name: 'ens3', loopback: false, addresses: [], master: 'cni0' };
+    expect(checkNode(sampleFacts({ links: [bridge('cni0'), nic] })).map(({ code }) => code)).toEqual(['bridge-uplink']);
+  });
+});
+
+test('a pattern is a prefix with a star, or an exact name', () => {
+  expect([matchesPattern('veth*', 'veth1'), matchesPattern('veth', 'veth1'), matchesPattern('veth1', 'veth1')]).toEqual(
+    [true, false, true],
+  );
+});
