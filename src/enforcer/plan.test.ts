@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { FakeExecutor } from 'nftables-json';
 import type { Command } from 'nftables-json';
 import { describe, expect, test } from 'vitest';

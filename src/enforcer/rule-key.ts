@@ -40,7 +40,7 @@ function expression(value: unknown): unknown {
   }
   const ends = value['range'];
   if (Array.isArray(ends) && ends.length === 2) {
-    const [from, to]: readonly unknown[] = ends;
+    const [from, to] = ends as readonly unknown[];
     if (from === to) return expression(from);
     if (isAddress(from) && isAddress(to)) {
       const text = canonicalAddressInterval(from, to);

@@ -1,5 +1,5 @@
 /** Desired values for tests: the two reference rulesets in small, and arbitrary closed rulesets. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   accept,
   anonymousSet,

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+
+import { CommitLog } from './watcher.ts';
+
+const ours = ['delete rule inet nftpolicy b handle 12', 'add rule inet nftpolicy b ip saddr @x accept'];
+const commit = '# new generation 3 by process 10641 (nft)';
+
+function foreign(log: CommitLog, lines: readonly string[]): number {
+  return lines.filter((line) => log.read(line)).length;
+}
+
+describe('the commit log', () => {
+  test("reports a stranger's commit to our tables", () => {
+    expect(foreign(new CommitLog(), [...ours, commit])).toBe(1);
+    expect(foreign(new CommitLog(), ['delete table bridge nftpolicy', commit])).toBe(1);
+  });
+
+  test('is silent about our own commit, and about the next of a stranger it is not', () => {
+    const log = new CommitLog();
+    log.expect(0);
+    log.ended(true, 1);
+    expect(foreign(log, [...ours, commit])).toBe(0);
+    expect(foreign(log, [...ours, commit])).toBe(1);
+  });
+
+  test('reports at the latest with our commit when a stranger came first', () => {
+    const log = new CommitLog();
+    log.expect(0);
+    expect(foreign(log, [...ours, commit, ...ours, commit])).toBe(1);
+  });
+
+  test('expects nothing of a transaction that failed', () => {
+    const log = new CommitLog();
+    log.expect(0);
+    log.ended(false, 1);
+    expect(foreign(log, [...ours, commit])).toBe(1);
+  });
+
+  test.each([
+    { name: 'another table', line: 'add rule inet kube-proxy services ip daddr 10.0.0.1 accept' },
+    { name: 'a table whose name begins like ours', line: 'add table inet nftpolicy-other' },
+    { name: 'our name in another family', line: 'add table ip nftpolicy' },
+    { name: 'our name in a comment', line: 'add rule inet other c accept comment "inet nftpolicy"' },
+    { name: 'the deny record', line: 'add element inet nftpolicy denied-4 { 10.0.0.1 . 10.0.0.2 . tcp . 80 }' },
+  ])('does not care about $name', ({ line }) => {
+    expect(foreign(new CommitLog(), [line, commit])).toBe(0);
+  });
+
+  test('is stale when a commit of ours does not show up', () => {
+    const log = new CommitLog();
+    log.expect(0);
+    log.ended(true, 100);
+    expect(log.isStale(1_000)).toBe(false);
+    expect(log.isStale(2_100)).toBe(true);
+    expect(log.isStale(9_000)).toBe(false);
+  });
+});
