@@ -59,7 +59,7 @@ export async function collectHostFacts(options: HostOptions = {}): Promise<HostF
   const commands = options.commands ?? nodeCommands();
   const netnsDirectory = options.netnsDirectory ?? defaultNetnsDirectory;
   const gaps: FactGap[] = [];
-  const [links, routes4, routes6, neighbours, forwarding, namespaceIds] = await Promise.all([
+  const [links, routes4, routes6, neighbours, forwarding] = await Promise.all([
     commands.run('ip', ['-j', '-d', 'addr', 'show']).then(parseLinks),
     commands.run('ip', ['-j', '-4', 'route', 'show', 'table', 'all']).then((text) => parseRoutes('4', text)),
     commands.run('ip', ['-j', '-6', 'route', 'show', 'table', 'all']).then((text) => parseRoutes('6', text)),
@@ -67,10 +67,11 @@ export async function collectHostFacts(options: HostOptions = {}): Promise<HostF
     orGap(gaps, 'bridge forwarding tables', [], () =>
       commands.run('bridge', ['-j', 'fdb', 'show']).then(parseForwarding),
     ),
-    orGap(gaps, 'network namespace ids', new Map<number, string | undefined>(), () =>
-      commands.run('ip', ['-j', 'netns', 'list-id']).then(parseNamespaceIds),
-    ),
   ]);
+  // Ids are given when links are listed: asked earlier, the newest would be missing.
+  const namespaceIds = await orGap(gaps, 'network namespace ids', new Map<number, string | undefined>(), () =>
+    commands.run('ip', ['-j', 'netns', 'list-id']).then(parseNamespaceIds),
+  );
   const cacheDirectories = options.cniCacheDirectories ?? defaultCniCacheDirectories;
   const cache = await orGap(gaps, 'CNI result cache', [], () => readCniCache(cacheDirectories, netnsDirectory));
   const config = await orGap(gaps, 'CNI configuration', undefined, () =>
@@ -81,7 +82,7 @@ export async function collectHostFacts(options: HostOptions = {}): Promise<HostF
     if (options.enterNamespaces === false) return nothing;
     const known = new Map((options.previous?.namespaces ?? []).map((namespace) => [namespace.inode, namespace]));
     const procDirectory = options.procDirectory ?? '/proc';
-    return await readNamespaces(commands, links, { netnsDirectory, procDirectory, known });
+    return await readNamespaces(commands, links, { netnsDirectory, procDirectory, ids: namespaceIds, known });
   });
   return {
     links,

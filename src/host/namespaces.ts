@@ -32,6 +32,8 @@ const CONCURRENCY = 4;
 export interface NamespaceOptions {
   readonly netnsDirectory: string;
   readonly procDirectory: string;
+  /** Names of namespaces by the id the node's namespace uses, read after the links. */
+  readonly ids: ReadonlyMap<number, string | undefined>;
   /** What was read before, by inode: a namespace whose veths still have the same ends is not entered again. */
   readonly known?: ReadonlyMap<string, PodNamespace>;
 }
@@ -54,12 +56,13 @@ export async function readNamespaces(
     gaps.push({ what: 'network namespaces', why: `${queue.length} exist, the first ${NAMESPACE_LIMIT} were read` });
     queue.length = NAMESPACE_LIMIT;
   }
+  const peers = new Set([...options.ids.values()].filter((name) => name !== undefined));
   const namespaces: PodNamespace[] = [];
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const [inode, { path, names }] = next;
       const known = options.known?.get(inode);
-      if (known !== undefined && isSettled(known, hostLinks)) {
+      if (known !== undefined && isSettled({ ...known, names }, hostLinks, peers)) {
         namespaces.push({ ...known, names });
         continue;
       }
@@ -101,15 +104,15 @@ export function parseNamespaceIds(text: string): ReadonlyMap<number, string | un
   }
 }
 
-function isSettled(known: PodNamespace, hostLinks: readonly Link[]): boolean {
-  const veths = known.links.filter(({ kind }) => kind === 'veth');
-  return (
-    veths.length > 0 &&
-    veths.every(
-      (inside) =>
-        inside.addresses.some(({ scope }) => scope === 'global') && hostLinks.some((host) => areVethEnds(host, inside)),
-    )
-  );
+/** Whether reading the namespace again would show nothing that matters: its veths still end here, or it has none that do. */
+function isSettled(known: PodNamespace, hostLinks: readonly Link[], peers: ReadonlySet<string>): boolean {
+  const hasAddress = (link: Link): boolean => link.addresses.some(({ scope }) => scope === 'global');
+  if (!known.links.some(hasAddress)) return false;
+  // The kernel gives an id to every namespace that holds the other end of one of our links.
+  if (known.names.length > 0 && !known.names.some((name) => peers.has(name))) return true;
+  return known.links
+    .filter(({ kind }) => kind === 'veth')
+    .every((inside) => hasAddress(inside) && hostLinks.some((host) => areVethEnds(host, inside)));
 }
 
 interface Place {
