@@ -205,11 +205,8 @@ export class FakeState {
   }
 
   #useTarget(table: TableState, name: string): void {
-    const chain = table.chains.get(name);
-    if (chain === undefined) fail('not-found', `no chain ${name}`);
-    if (chain.chain.hook !== undefined) fail('unsupported', `${name} is a base chain`);
     this.#graphChanged = true;
-    this.#use(chain, 1);
+    this.#use(targetOf(table, name), 1);
   }
 
   #release(table: TableState, references: References): void {
@@ -265,6 +262,9 @@ export class FakeState {
           'invalid',
           `${text} does not fit: ${state.shape.name} is ${state.shape.map === undefined ? 'a set' : 'a map'}`,
         );
+      const target = entryTarget(value);
+      // Before the conflict, as the kernel does.
+      if (target !== undefined) targetOf(table, target);
       const old = state.elements.get(text);
       if (old !== undefined) {
         if (mustBeNew || !sameValue(old.value, value)) fail('exists', `element ${text} exists`);
@@ -274,7 +274,6 @@ export class FakeState {
         fail('exists', `element ${text} overlaps another`);
       if (state.shape.size !== undefined && state.elements.size >= state.shape.size)
         fail('full', `${state.shape.name} holds ${state.shape.size} elements`);
-      const target = entryTarget(value);
       if (target !== undefined) this.#useTarget(table, target);
       put(this.#undo, state.elements, text, { key, value });
     }
@@ -383,6 +382,11 @@ function objectKey(ref: ObjectRef): string {
 
 function setOf(table: TableState, name: string): SetState {
   return table.sets.get(name) ?? fail('not-found', `no set or map ${name}`);
+}
+
+function targetOf(table: TableState, name: string): ChainState {
+  const chain = table.chains.get(name) ?? fail('not-found', `no chain ${name}`);
+  return chain.chain.hook === undefined ? chain : fail('unsupported', `${name} is a base chain`);
 }
 
 function keyOf(element: SetElement): string {

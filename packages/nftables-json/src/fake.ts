@@ -36,7 +36,9 @@ export interface FakeExecutorOptions {
  *
  * What it does not have: packets, time (elements never expire), type checks of expressions, and nft's rewriting of
  * rules. Rules come back as they were added, except that counters start at zero. Addresses are compared as spelled:
- * give them in canonical form. An error names its command, which nft's do not.
+ * give them in canonical form. Elements of a set that the same transaction flushes later are checked here, while nft
+ * forgets them. An error names its command, which nft's do
+ * not; of several faults nft may name another one.
  */
 export class FakeExecutor implements Executor {
   readonly #state = new FakeState();
