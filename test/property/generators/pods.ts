@@ -43,7 +43,7 @@ const arbContainerPort = fc
 
 function arbContainer(extra: object): Arbitrary<object> {
   return fc
-    .array(arbContainerPort, { maxLength: 3, size: 'max' })
+    .array(arbContainerPort, { maxLength: 5, size: 'max' })
     .map((ports) => ({ name: 'c', image: 'i', ...extra, ...(ports.length === 0 ? {} : { ports }) }));
 }
 
@@ -77,7 +77,7 @@ export const arbPod: Arbitrary<PodDraft> = fc.record({
   created: anyOf(undefined, '2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z', '2026-03-01T12:00:00Z'),
   containers: fc.array(arbContainer({}), { minLength: 1, maxLength: 2 }),
   initContainers: weighted<readonly unknown[] | undefined>(
-    [6, fc.constant(undefined)],
+    [3, fc.constant(undefined)],
     [1, fc.tuple(arbContainer({ restartPolicy: 'Always' }))],
     [1, fc.tuple(arbContainer({}), arbContainer({ restartPolicy: 'Always' }))],
     [1, fc.tuple(arbContainer({}))],

@@ -41,7 +41,9 @@ function arbSpec(options: PolicyOptions): Arbitrary<unknown> {
     [5, anyOf([types[0]], [types[1]])],
     [3, anyOf([...types], [...types].reverse())],
     [1, anyOf([types[0], types[0]], [types[1], types[1]])],
-    ...(options.invalid ? [[1, anyOf<unknown>('Ingress', ['ingress'], [null], [...types, types[0]])] as const] : []),
+    ...(options.invalid
+      ? [[1, anyOf<unknown>('Ingress', ['ingress'], [null], [types[0], types[0], types[0]])] as const]
+      : []),
   );
   const arbRecord = fc
     .record({

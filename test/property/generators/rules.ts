@@ -37,9 +37,11 @@ const invalidPeers: readonly unknown[] = [
   { podSelector: null, namespaceSelector: null },
   { podSelectors: {} },
   { podSelector: {}, ports: [] },
+  { namespaceSelector: {}, podselector: {} },
   { ipBlock: {} },
   { ipBlock: '10.0.0.0/8' },
   { ipBlock: { cidr: '0.0.0.0/0' }, podSelector: {} },
+  { ipBlock: { cidr: '::/0' }, namespaceSelector: {} },
   { ipBlock: { cidr: '0.0.0.0/0', exclude: ['10.0.0.0/8'] } },
   { ipBlock: { cidr: '10.244.1.1' } },
   { ipBlock: { cidr: '10.244.001.0/24' } },
@@ -65,9 +67,11 @@ const invalidPorts: readonly unknown[] = [
   { port: true },
   { endPort: 90 },
   { port: 'http', endPort: 90 },
+  { port: 'dns', endPort: 65535 },
   { port: 81, endPort: 80 },
   { port: 80, endPort: 0 },
   { port: 80, portEnd: 90 },
+  { protocol: 'UDP', ports: 80 },
   { protocol: 'tcp', port: 80 },
   { protocol: '' },
   { protocol: 'ICMP' },
@@ -123,7 +127,7 @@ function arbPeer(options: PolicyOptions): Arbitrary<unknown> {
     [1, plainRecord({ namespaceSelector, podSelector: fc.constant(null) })],
     ...(options.invalid
       ? [
-          [1, anyOf(...invalidPeers)] as const,
+          [3, anyOf(...invalidPeers)] as const,
           [1, plainRecord({ namespaceSelector, podSelector: arbInvalidSelector })] as const,
         ]
       : []),
@@ -143,11 +147,11 @@ function arbPortEntry(options: PolicyOptions): Arbitrary<unknown> {
   const protocol = weighted<string | null | undefined>([3, arbProtocol], [1, anyOf(undefined, null)]);
   return weighted<unknown>(
     [5, plainRecord({ protocol, port: arbPort }).map(present)],
-    [4, plainRecord({ protocol, port: anyOf(...portNames) }).map(present)],
+    [6, plainRecord({ protocol, port: anyOf(...portNames) }).map(present)],
     [4, fc.tuple(protocol, arbPort, arbPort).map(arrangeRange)],
     [2, plainRecord({ protocol: arbProtocol, port: anyOf(undefined, null) }).map(present)],
     [1, anyOf<unknown>({}, null, { protocol: null, port: null, endPort: null })],
-    ...(options.invalid ? [[1, anyOf(...invalidPorts)] as const] : []),
+    ...(options.invalid ? [[3, anyOf(...invalidPorts)] as const] : []),
   );
 }
 

@@ -28,11 +28,11 @@ export function arbWorld(options: PolicyOptions = { invalid: true }): Arbitrary<
   return fc
     .record({
       families: weighted<Families>([5, fc.constant('dual')], [2, fc.constant('IPv4')], [2, fc.constant('IPv6')]),
-      namespaces: fc.tuple(...namespaceNames.map(() => maybe(12, arbNamespaceLabels))),
+      namespaces: fc.tuple(...namespaceNames.map(() => maybe(7, arbNamespaceLabels))),
       nodes: fc.tuple(...nodeNames.map(() => fc.boolean())),
       pods: fc.tuple(...podSlots.map(() => maybe(6, arbPod))),
       hostPods: fc.tuple(...hostSlots.map(() => maybe(1, arbPod))),
-      policies: fc.array(arbPolicy(options), { minLength: 1, maxLength: 7, size: 'max' }),
+      policies: fc.array(arbPolicy(options), { minLength: 1, maxLength: 5, size: 'max' }),
     })
     .map(({ families, namespaces, nodes, pods, hostPods, policies }) => ({
       families,
