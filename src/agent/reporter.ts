@@ -1,0 +1,86 @@
+import type { ControllerStatus } from '../controller/controller.ts';
+import type { EnforcerStatus } from '../enforcer/enforcer.ts';
+import type { Store } from '../source/store.ts';
+import type { Logger } from './logger.ts';
+
+/** Tells the log what changed, once per change: states are compared, so a problem that stays is said once. */
+export class Reporter {
+  readonly #logger: Logger;
+  readonly #said = new Map<string, string>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** Refusals of the node, pods that stay closed, and the node's own failures. */
+  controller(status: ControllerStatus): void {
+    this.#replace(
+      'refusal',
+      status.refusals,
+      ({ code }) => code,
+      (refusal) => {
+        this.#logger[refusal.severity === 'refuse' ? 'error' : 'warn'](refusal, `${refusal.seen}: ${refusal.why}`);
+      },
+    );
+    this.#replace(
+      'interface',
+      status.interfaceProblems,
+      ({ pod, uid, code }) => `${pod} ${uid} ${code}`,
+      (problem) => {
+        const level = problem.code === 'pod-without-address' ? 'info' : 'warn';
+        this.#logger[level](problem, `pod ${problem.pod} stays closed: ${problem.message}`);
+      },
+    );
+    this.#once('host', status.hostProblem, (message) => this.#logger.error({ message }, 'cannot observe the node'));
+  }
+
+  /** Attempts, problems and repairs. */
+  enforcer(status: EnforcerStatus): void {
+    this.#replace(
+      'apply',
+      status.problems,
+      (problem) => JSON.stringify(problem),
+      (problem) => {
+        this.#logger.error(problem, `not in the kernel: ${problem.message}`);
+      },
+    );
+    this.#once('drift', status.driftRepaired === 0 ? undefined : String(status.driftRepaired), () =>
+      this.#logger.warn({ driftRepaired: status.driftRepaired }, 'the tables were changed by somebody else; repaired'),
+    );
+    this.#once('applied', String(status.appliedGeneration), () =>
+      this.#logger.info({ generation: status.appliedGeneration, tables: status.tables }, 'applied'),
+    );
+  }
+
+  /** What is wrong with the objects of one scope. */
+  objects(store: Store, scope: string): void {
+    for (const diagnostic of store.diagnostics().get(scope) ?? []) {
+      const { severity, message, ...fields } = diagnostic;
+      const at =
+        diagnostic.span && `${diagnostic.span.file}:${diagnostic.span.start.line}:${diagnostic.span.start.column}: `;
+      this.#logger[severity === 'error' ? 'error' : 'warn']({ scope, ...fields }, `${at ?? ''}${message}`);
+    }
+  }
+
+  #replace<T extends object>(
+    topic: string,
+    items: readonly T[],
+    key: (item: T) => string,
+    say: (item: T) => void,
+  ): void {
+    const keys = new Set(items.map(key));
+    for (const item of items) this.#once(`${topic} ${key(item)}`, 'there', () => say(item));
+    for (const said of this.#said.keys()) {
+      if (said.startsWith(`${topic} `) && !keys.has(said.slice(topic.length + 1))) this.#said.delete(said);
+    }
+  }
+
+  #once(topic: string, value: string | undefined, say: (value: string) => void): void {
+    if (this.#said.get(topic) === value) return;
+    if (value === undefined) this.#said.delete(topic);
+    else {
+      this.#said.set(topic, value);
+      say(value);
+    }
+  }
+}
