@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 import type { Fault } from './faults.ts';
 
@@ -44,9 +45,10 @@ export function sendStatus(
   sendJson(response, code, statusBody(code, reason, message, detail), headers);
 }
 
-/** Breaks the connection without a word. */
+/** Breaks the connection with a TCP reset: only the socket below TLS can send one. */
 export function reset(response: ServerResponse): void {
-  response.socket?.resetAndDestroy();
+  const socket = response.socket as { readonly ['_parent']?: Socket } | null;
+  socket?.['_parent']?.resetAndDestroy();
   response.destroy();
 }
 

@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 
 import type { Authority } from './certificate.ts';
 import { createAuthority } from './certificate.ts';
+import type { Control } from './control.ts';
 import type { FaultPlan, RequestFacts } from './faults.ts';
 import { ScriptedFaults } from './faults.ts';
 import { Pages } from './list.ts';
@@ -30,6 +31,8 @@ export interface TestApiServerOptions {
   readonly random?: Random;
   /** Further names and addresses for its certificate. */
   readonly names?: readonly string[];
+  /** Answers `POST /control`, for a server in a process of its own. */
+  readonly control?: (server: TestApiServer, request: Control) => object;
 }
 
 /** One request as it was received, for assertions. */
@@ -150,6 +153,10 @@ export class TestApiServer {
     const url = new URL(request.url ?? '/', this.url);
     const route = parseRoute(url.pathname);
     const body = await readJson(request);
+    const { control } = this.#options;
+    if (url.pathname === '/control' && control !== undefined && this.#userOf(request) !== undefined) {
+      return sendJson(response, 200, control(this, body as unknown as Control));
+    }
     if (route === undefined) return answerElsewhere(url.pathname, response);
     const facts = factsOf(request.method ?? 'GET', route, url.searchParams);
     const user = this.#userOf(request);

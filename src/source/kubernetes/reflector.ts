@@ -59,6 +59,8 @@ export class Reflector {
   #forbidden = false;
   /** What a watch may resume from: every event up to here has been applied. Absent: a list is due. */
   #version: string | undefined;
+  /** The list being read comes in pages. */
+  #paged = false;
   #pagesUntilMs = 0;
   #brokenLists = 0;
   #undecodable: { readonly version: string; readonly count: number } | undefined;
@@ -85,6 +87,8 @@ export class Reflector {
         this.#undecodable = undefined;
         this.#counters.lastBookmarkAtMs = options.clock.now();
         this.#progress();
+        // A streamed list is a watch already; pages are not.
+        if (!this.#paged) this.#state = 'watching';
       },
     };
   }
@@ -96,6 +100,7 @@ export class Reflector {
     while (!signal.aborted) {
       const listing = this.#version === undefined;
       const paged = listing && clock.now() < this.#pagesUntilMs;
+      this.#paged = paged;
       const end = listing ? await this.#sync(signal, paged) : await this.#watch(signal, this.#version ?? '');
       if (end.kind === 'aborted') return;
       // A list that arrived in pages has no watch yet: there is nothing to pause for.
@@ -171,7 +176,6 @@ export class Reflector {
   }
 
   #progress(): void {
-    this.#state = 'watching';
     this.#backoff.reset();
     this.#problem = undefined;
     if (!this.#forbidden) return;
