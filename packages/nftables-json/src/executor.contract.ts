@@ -1,6 +1,7 @@
 /** What every Executor does; run against each implementation. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { contractCases, inTable, objectWords, sampleRuleset, verbs } from './contract-cases.ts';
+import { contractCases, sampleRuleset } from './contract-cases.ts';
+import { inTable, objectWords, verbs } from './contract-words.ts';
 import type { Listing } from './decode.ts';
 import { elementKey, splitMember } from './element-key.ts';
 import { NftError } from './errors.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { inTable } from './contract-cases.ts';
+import { inTable } from './contract-words.ts';
 import { NftError } from './errors.ts';
 import { executorContract } from './executor.contract.ts';
 import { FakeExecutor } from './fake.ts';

@@ -2,7 +2,7 @@
 import type { Listing } from './decode.ts';
 import { NftError } from './errors.ts';
 import type { CallOptions, Executor } from './executor.ts';
-import type { ChainState, SetState } from './fake-state.ts';
+import type { ChainState, SetState } from './fake-objects.ts';
 import { FakeState, tableKey } from './fake-state.ts';
 import type {
   Command,
