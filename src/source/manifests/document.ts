@@ -24,7 +24,7 @@ export interface ManifestDocument {
 
 /** Parses the place of an object again, this time with marks. The path leads from the tree's root to the object. */
 export interface Region {
-  tree(): ParsedTree;
+  readonly tree: () => ParsedTree;
   readonly path: FieldPath;
 }
 

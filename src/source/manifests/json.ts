@@ -189,3 +189,17 @@ export function measureJson(value: unknown, maxDepth: number): { readonly keys: 
   visit(value, 0);
   return { keys, tooDeep };
 }
+
+/**
+ * At least as many as there are member names in a JSON text: places where a quote is followed by a colon. If a parsed
+ * value has exactly as many keys, then no name was given twice.
+ */
+export function countMemberNames(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf(':'); at !== -1; at = text.indexOf(':', at + 1)) {
+    let before = at - 1;
+    while (isJsonBlank(text.charCodeAt(before))) before -= 1;
+    if (text.charCodeAt(before) === 0x22) count += 1;
+  }
+  return count;
+}

@@ -174,8 +174,9 @@ class TreeReader {
         );
       }
       written.add(key);
-      const afterKey = Math.max(keyRange[1], this.#afterColon(keyRange[1], pair));
-      const entry = this.#node(pair.value, depth + 1, afterKey);
+      const entry = isAbsent(pair.value)
+        ? { value: null, range: this.#afterColon(keyRange[1]) }
+        : this.#node(pair.value, depth + 1, keyRange[1]);
       setEntry(value, key, entry.value);
       this.#marks.pair(value, key, keyRange[0], keyRange[1], entry.range[0], entry.range[1]);
       end = Math.max(end, keyRange[1], entry.range[1]);
@@ -295,14 +296,13 @@ class TreeReader {
     this.#diagnostics.push(inputDiagnostic(code, 'warning', message, help, this.#source.span(range[0], range[1])));
   }
 
-  #afterColon(offset: number, pair: Pair): number {
-    if (isScalar(pair.value) || pair.value === null) {
-      const text = this.#source.text;
-      let at = offset;
-      while (text[at] === ' ') at += 1;
-      if (text[at] === ':') return at + 1;
-    }
-    return offset;
+  /** Where a value that is not written would stand. */
+  #afterColon(keyEnd: number): Range {
+    const { text } = this.#source;
+    let at = keyEnd;
+    while (text[at] === ' ') at += 1;
+    const place = text[at] === ':' ? at + 1 : keyEnd;
+    return [place, place];
   }
 
   #rangeOf(node: unknown, fallback: number): Range {
@@ -318,6 +318,17 @@ class TreeReader {
 
 function isBreakOrBlank(code: number): boolean {
   return code === 0x0a || code === 0x0d || code === 0x20 || code === 0x09;
+}
+
+function isAbsent(node: unknown): boolean {
+  if (node === null) return true;
+  return (
+    isScalar(node) &&
+    node.source === '' &&
+    node.type === Scalar.PLAIN &&
+    node.tag === undefined &&
+    node.anchor === undefined
+  );
 }
 
 function isMergeKey(pair: Pair): boolean {

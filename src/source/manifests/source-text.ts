@@ -1,6 +1,6 @@
 import type { Span } from '../../model/diagnostic.ts';
 
-/** A text that was read, with its lines. Offsets are UTF-16 code units from 0; lines and columns count from 1. */
+/** A text that was read, with its lines, each ending in one line feed. Offsets are UTF-16 code units from 0; lines and columns count from 1. */
 export class SourceText {
   readonly file: string;
   readonly text: string;
@@ -32,8 +32,7 @@ export class SourceText {
     const start = this.lineStarts[number - 1];
     if (start === undefined) return '';
     const next = this.lineStarts[number];
-    const end = next === undefined ? this.text.length : next - 1;
-    return this.text.slice(start, end > start && this.text[end - 1] === '\r' ? end - 1 : end);
+    return this.text.slice(start, next === undefined ? this.text.length : next - 1);
   }
 
   /** Every line, without line breaks. */

@@ -1,12 +1,12 @@
 import type { Diagnostic } from '../../model/diagnostic.ts';
-import type { FieldPath } from '../../model/source-ref.ts';
 import { LocatedDocument } from './document.ts';
-import type { ManifestDocument } from './document.ts';
+import type { ManifestDocument, Region } from './document.ts';
 import { inputDiagnostic, UnreadableText } from './input-diagnostic.ts';
-import { endOfJsonValue, isJsonBlank, JsonWalker, measureJson } from './json.ts';
+import { countMemberNames, endOfJsonValue, isJsonBlank, JsonWalker, measureJson } from './json.ts';
 import { maxNesting, parseWithLibrary } from './library-yaml.ts';
 import { isMapping } from './marks.ts';
 import type { ParsedTree } from './marks.ts';
+import { parseSimpleItem, parseSimpleYaml } from './simple-yaml.ts';
 import { SourceText } from './source-text.ts';
 import { splitDocuments } from './split.ts';
 
@@ -26,7 +26,7 @@ export const maxTextLength: number = 256 * 1024 * 1024;
  * read becomes a diagnostic, and the other documents go on.
  */
 export function parseManifests(text: string, file: string): ParsedManifests {
-  const source = new SourceText(file, text.startsWith('\uFEFF') ? text.slice(1) : text);
+  const source = new SourceText(file, withoutMarks(text));
   const reader = new Reader(source);
   if (source.text.length > maxTextLength) {
     reader.diagnostics.push(
@@ -36,10 +36,23 @@ export function parseManifests(text: string, file: string): ParsedManifests {
   return { source, documents: reader.documents, diagnostics: reader.diagnostics };
 }
 
-/** Where the items of a list are, if the parser knows without building marks for everything. */
-interface ListRanges {
-  itemTree(index: number): ParsedTree;
-  start(index: number): number;
+/** Without byte order mark and carriage returns: lines and columns stay the same, and YAML reads both line breaks alike. */
+function withoutMarks(text: string): string {
+  const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  return body.includes('\r') ? body.replaceAll('\r\n', '\n') : body;
+}
+
+/** How to find the parts of one parsed document. */
+interface Places {
+  readonly whole: () => ParsedTree;
+  /** The place of an item of the document's `items`. */
+  readonly item: (index: number) => { readonly start: number; readonly region: Region };
+}
+
+function itemByMarks(tree: ParsedTree, index: number): { readonly start: number; readonly region: Region } {
+  const items = isMapping(tree.value) ? tree.value['items'] : undefined;
+  const mark = Array.isArray(items) ? tree.marks?.get(items, index) : undefined;
+  return { start: mark?.start ?? tree.start, region: { tree: () => tree, path: ['items', index] } };
 }
 
 class Reader {
@@ -75,13 +88,13 @@ class Reader {
       values.push({ value: parsed.value, start: at, end });
       at = skipBlank(text, end, to);
     }
-    for (const { value, start } of values) this.#json(value, start);
+    for (const { value, start, end } of values) this.#json(value, start, end);
     return true;
   }
 
-  #json(value: unknown, start: number): void {
+  #json(value: unknown, start: number, end: number): void {
     const { text } = this.source;
-    const { tooDeep } = measureJson(value, maxNesting);
+    const { keys, tooDeep } = measureJson(value, maxNesting);
     if (tooDeep) {
       this.#unreadable(
         new UnreadableText(
@@ -94,7 +107,20 @@ class Reader {
       this.#document += 1;
       return;
     }
-    new JsonWalker(text, start).duplicates((name, from, to) => {
+    if (countMemberNames(text.slice(start, end)) !== keys) this.#reportDuplicates(start);
+    const ranges = isList(value) ? new JsonWalker(text, start).itemRanges('items') : [];
+    const treeAt = (at: number): ParsedTree => new JsonWalker(text, at).tree();
+    this.#emit(value, start, {
+      whole: once(() => treeAt(start)),
+      item: (index) => {
+        const at = ranges[index]?.[0] ?? start;
+        return { start: at, region: { tree: once(() => treeAt(at)), path: [] } };
+      },
+    });
+  }
+
+  #reportDuplicates(start: number): void {
+    new JsonWalker(this.source.text, start).duplicates((name, from, to) => {
       this.diagnostics.push(
         inputDiagnostic(
           'I003',
@@ -105,16 +131,30 @@ class Reader {
         ),
       );
     });
-    const ranges = isList(value) ? new JsonWalker(text, start).itemRanges('items') : [];
-    const treeAt = (at: number): ParsedTree => new JsonWalker(text, at).tree();
-    const startOf = (index: number): number => ranges[index]?.[0] ?? start;
-    this.#emit(value, start, () => treeAt(start), {
-      start: startOf,
-      itemTree: (index) => treeAt(startOf(index)),
-    });
   }
 
   #yaml(start: number, end: number): void {
+    const { text } = this.source;
+    const simple = parseSimpleYaml(text, start, end, { marks: false });
+    if (simple === undefined) {
+      this.#anyYaml(start, end);
+      return;
+    }
+    const whole = once(() => parseSimpleYaml(text, start, end, { marks: true }) ?? simple);
+    this.#emit(simple.value, simple.start, {
+      whole,
+      item: (index) => {
+        const item = simple.items[index];
+        if (item === undefined) return itemByMarks(whole(), index);
+        return {
+          start: item.start,
+          region: { tree: once(() => parseSimpleItem(text, item, end) ?? simple), path: [] },
+        };
+      },
+    });
+  }
+
+  #anyYaml(start: number, end: number): void {
     let tree: ParsedTree;
     try {
       tree = parseWithLibrary(this.source, start, end, this.diagnostics);
@@ -125,63 +165,35 @@ class Reader {
       else throw error;
       return;
     }
-    if (tree.value === null) return;
-    const again = (): ParsedTree => parseWithLibrary(this.source, start, end, []);
-    const items = isList(tree.value) ? tree.value.items : undefined;
-    const { marks } = tree;
-    this.#emit(tree.value, tree.start, again, undefined, (index) =>
-      items === undefined ? tree.start : (marks?.get(items, index)?.start ?? tree.start),
-    );
+    if (tree.value !== null)
+      this.#emit(tree.value, tree.start, { whole: () => tree, item: (index) => itemByMarks(tree, index) });
   }
 
-  #emit(
-    value: unknown,
-    start: number,
-    parse: () => ParsedTree,
-    ranges?: ListRanges,
-    startOf?: (index: number) => number,
-  ): void {
-    const document = this.#document;
+  #emit(value: unknown, start: number, places: Places): void {
+    const base = { kind: 'file', file: this.source.file, document: this.#document } as const;
     this.#document += 1;
-    const tree = once(parse);
     if (!isList(value)) {
-      this.documents.push(
-        new LocatedDocument(
-          value,
-          { kind: 'file', file: this.source.file, document, ...this.source.positionAt(start) },
-          this.source,
-          { tree, path: [] },
-        ),
-      );
+      this.#add(value, { ...base, ...this.source.positionAt(start) }, { tree: places.whole, path: [] });
       return;
     }
-    for (const [index, item] of value.items.entries()) {
-      const at = ranges?.start(index) ?? startOf?.(index) ?? start;
-      this.#item(
-        value,
-        item,
-        { kind: 'file', file: this.source.file, document, item: index, ...this.source.positionAt(at) },
-        at,
-        ranges === undefined
-          ? { tree, path: ['items', index] }
-          : { tree: once(() => ranges.itemTree(index)), path: [] },
-      );
+    for (const [item, raw] of value.items.entries()) {
+      const place = places.item(item);
+      this.#item(value, raw, { ...base, item, ...this.source.positionAt(place.start) }, place.region);
     }
   }
 
-  #item(
-    list: ListObject,
-    item: unknown,
-    ref: ManifestDocument['source'],
-    start: number,
-    region: { tree: () => ParsedTree; path: FieldPath },
-  ): void {
-    if (isList(item)) {
-      for (const [index, inner] of item.items.entries())
-        this.#item(item, inner, ref, start, { tree: region.tree, path: [...region.path, 'items', index] });
+  #item(list: ListObject, item: unknown, ref: ManifestDocument['source'], region: Region): void {
+    if (!isList(item)) {
+      this.#add(withKindOf(list, item), ref, region);
       return;
     }
-    this.documents.push(new LocatedDocument(withKindOf(list, item), ref, this.source, region));
+    for (const [index, inner] of item.items.entries()) {
+      this.#item(item, inner, ref, { tree: region.tree, path: [...region.path, 'items', index] });
+    }
+  }
+
+  #add(raw: unknown, ref: ManifestDocument['source'], region: Region): void {
+    this.documents.push(new LocatedDocument(raw, ref, this.source, region));
   }
 
   #unreadable(error: UnreadableText): void {
