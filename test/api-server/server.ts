@@ -139,6 +139,11 @@ export class TestApiServer {
     return this.#streams.size;
   }
 
+  /** Number of open connections. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
   /** Makes the continue tokens given out so far Expired. */
   expireContinueTokens(): void {
     this.#pages.expire();
