@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { FakeExecutor, NftError, Transaction, drop } from 'nftables-json';
 import type { CallOptions, Command, Executor, Listing, TableRef } from 'nftables-json';
@@ -27,8 +28,10 @@ class TestClock implements Clock {
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted === true) return;
-    if (ms <= 5_000 && ms > 0 && ms !== 1_000) {
+    if (ms <= 5_000) {
       this.slept.push(ms);
+      this.#now += ms;
+      await setImmediate();
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -49,6 +52,8 @@ class TestClock implements Clock {
 class PickyExecutor implements Executor {
   readonly inner = new FakeExecutor();
   refuses: (command: Command) => boolean = () => false;
+  unreadable = false;
+  relisted: (listing: Listing) => Listing = (listing) => listing;
   checks = 0;
   runs: Command[][] = [];
 
@@ -65,7 +70,9 @@ class PickyExecutor implements Executor {
   }
 
   async list(table: TableRef, options?: CallOptions): Promise<Listing | undefined> {
-    return await this.inner.list(table, options);
+    if (this.unreadable) throw new NftError('what is this', { code: 'table-unreadable' });
+    const listing = await this.inner.list(table, options);
+    return listing === undefined ? undefined : this.relisted(listing);
   }
 
   listSet: Executor['listSet'] = async (ref, options) => await this.inner.listSet(ref, options);
@@ -80,7 +87,7 @@ class PickyExecutor implements Executor {
 let running: Enforcer[] = [];
 
 function started(options: Partial<EnforcerOptions> & { readonly executor: Executor }): Enforcer {
-  const enforcer = new Enforcer({ clock: new TestClock(), random: () => 0, ...options });
+  const enforcer = new Enforcer({ clock: new TestClock(), random: () => 0, pollMs: 3_600_000, ...options });
   enforcer.start();
   running.push(enforcer);
   return enforcer;
@@ -354,6 +361,59 @@ describe('the enforcer', () => {
     expect(enforcer.status().driftRepaired).toBe(0);
     call();
     await expect.poll(() => enforcer.status().driftRepaired).toBe(1);
+    await expectEqual(executor, routedRuleset());
+  });
+
+  test('replaces tables that cannot be read, in one transaction', async () => {
+    const executor = new PickyExecutor();
+    for (const step of plan(new Map(), routedRuleset())) await executor.run(step.transaction);
+    executor.runs = [];
+    executor.unreadable = true;
+    const enforcer = started({ executor });
+    await apply(enforcer, bridgedRuleset());
+    executor.unreadable = false;
+    expect(executor.runs.length).toBe(1);
+    await expectEqual(executor, bridgedRuleset());
+  });
+
+  test('a listing it does not recognise is written again, reported, and not called drift', async () => {
+    const executor = new PickyExecutor();
+    const enforcer = started({ executor });
+    await apply(enforcer, routedRuleset());
+    executor.relisted = (listing) => ({
+      ...listing,
+      rules: listing.rules.map((one) => (one.chain === 'prologue' ? { ...one, comment: 'printed otherwise' } : one)),
+    });
+    for (let looks = 0; looks < 4; looks++) expect(await enforcer.verify()).toEqual({ clean: false, repaired: true });
+    expect(enforcer.status().driftRepaired).toBe(1);
+    expect(enforcer.status().problems).toMatchObject([{ kind: 'unrecognised' }]);
+    executor.relisted = (listing) => listing;
+    expect(await enforcer.verify()).toEqual({ clean: true, repaired: false });
+    expect(enforcer.status().problems).toEqual([]);
+  });
+
+  test('can be closed while a transaction runs', async () => {
+    const executor = new FakeExecutor();
+    const enforcer = started({ executor });
+    enforcer.setDesired(routedRuleset());
+    await enforcer.close();
+    await enforcer.idle();
+    expect(enforcer.status().problems).toEqual([]);
+  });
+
+  test('a defect stops the change and is told to whoever waits; the rules stay', async () => {
+    const executor = new FakeExecutor();
+    const enforcer = started({ executor });
+    await apply(enforcer, routedRuleset());
+    const broken = {
+      get: () => {
+        throw new Error('broken');
+      },
+      has: () => true,
+    } as unknown as Ruleset;
+    enforcer.setDesired(broken);
+    await expect(enforcer.idle()).rejects.toThrow('broken');
+    expect(enforcer.status().problems).toMatchObject([{ kind: 'defect' }]);
     await expectEqual(executor, routedRuleset());
   });
 

@@ -62,6 +62,13 @@ export interface EnforcerOptions {
 const maxAttempts = 5;
 const minVerifyGapMs = 200;
 
+const unrecognised: Problem = {
+  kind: 'unrecognised',
+  message:
+    'nft lists the tables in a form that does not compare with what was written: they are written again and again',
+  closed: [],
+};
+
 /**
  * Keeps the kernel at the newest desired ruleset. Only rulesets differ in cost: objects that are the same references
  * as in the ruleset before are not looked at again.
@@ -96,6 +103,7 @@ export class Enforcer {
   #verifyTookMs = 0;
   #dirty = false;
   #stubborn = '';
+  #unrecognised = false;
   #verifications: { resolve(value: Verification): void; reject(cause: unknown): void }[] = [];
   #idlers: { resolve(): void; reject(cause: unknown): void }[] = [];
 
@@ -118,6 +126,8 @@ export class Enforcer {
       this.#wake.abort();
     });
     this.#loop = this.#work().catch((cause: unknown) => {
+      // An aborted call rejects with the reason of the signal.
+      if (this.#stop.signal.aborted) return;
       // A defect of ours: the kernel keeps the last good rules, whoever waits is told.
       this.#loopError = { cause };
       this.#failure = { kind: 'defect', message: String(cause), closed: [] };
@@ -159,12 +169,13 @@ export class Enforcer {
 
   /** The state as it is now. */
   status(): EnforcerStatus {
-    const failure = this.#failure === undefined ? [] : [this.#failure];
+    const general = this.#failure === undefined ? [] : [this.#failure];
+    if (this.#unrecognised) general.push(unrecognised);
     return {
       desiredGeneration: this.#desiredGeneration,
       appliedGeneration: this.#appliedGeneration,
       lastApply: this.#lastApply,
-      problems: [...failure, ...this.#quarantine.problems],
+      problems: [...general, ...this.#quarantine.problems],
       driftRepaired: this.#driftRepaired,
       tables: [...(this.#dataplane ?? this.#applied ?? new Map<TableFamily, never>()).keys()],
       verifiedAt: this.#verifiedAt,
@@ -192,7 +203,7 @@ export class Enforcer {
   }
 
   #verifyDueAt(): number {
-    if (this.#applied === undefined) return Number.MAX_SAFE_INTEGER;
+    if (this.#applied === undefined) return Number.POSITIVE_INFINITY;
     const last = this.#verifiedAt ?? 0;
     if (this.#dirty) return last + Math.max(minVerifyGapMs, 2 * this.#verifyTookMs);
     if (this.#watcher?.healthy === true) return last + this.#auditMs;
@@ -319,15 +330,19 @@ export class Enforcer {
       const steps = present === undefined ? [planReplacement(target)] : plan(present, target);
       if (steps.length === 0) {
         this.#stubborn = '';
+        this.#unrecognised = false;
         return { clean: true, repaired: false };
       }
-      // The same repair as last time, and no foreign write in between was repaired by it: nft prints what we wrote in
-      // a way we do not recognise. Rewriting it is harmless; calling it drift would be wrong.
+      // The same repair as last time without a clean look in between: nft prints what we wrote in a way we do not
+      // recognise. Rewriting it is harmless; calling it drift would be wrong.
       const work = steps.map((step) => step.transaction.encode()).join('\n');
       const stubborn = work === this.#stubborn;
       const error = present === undefined ? await this.#replace(target) : await this.#write(present, target);
       if (error !== undefined) throw error;
       this.#stubborn = work;
+      // A new repair is looked at once more, soon.
+      this.#dirty = !stubborn;
+      this.#unrecognised = stubborn;
       // Left-overs of our own failed attempt are not drift.
       if (!stubborn && this.#failure === undefined) this.#driftRepaired++;
       this.#report();

@@ -8,10 +8,11 @@ import type { ClosedElement, Part } from './withhold.ts';
  * Something that is not enforced as desired.
  * - `refused`: a part of the ruleset is left out; `closed` dispatch elements drop everything.
  * - `not-applied`: nothing of the newest ruleset is in the kernel; the rules before it are.
+ * - `unrecognised`: the rules were written, but cannot be recognised in listings.
  * - `defect`: the enforcer stopped; the rules stay.
  */
 export interface Problem {
-  readonly kind: 'refused' | 'not-applied' | 'defect';
+  readonly kind: 'refused' | 'not-applied' | 'unrecognised' | 'defect';
   /** The part that was refused, as `FAMILY KIND NAME`. */
   readonly object?: string;
   /** Code of the NftError. */
