@@ -62,7 +62,7 @@ function buildProgram(context: Context, finish: Finish): Command {
   const program = new Command('policy')
     .description('Kubernetes NetworkPolicy on nftables: enforce it on a node, explain it, test it.')
     .exitOverride()
-    .configureOutput({ writeOut: context.stdout.write, writeErr: context.stderr.write })
+    .configureOutput({ writeOut: (text) => context.stdout.write(text), writeErr: (text) => context.stderr.write(text) })
     .showSuggestionAfterError()
     .showHelpAfterError('(run with --help for usage)')
     .addHelpText('after', '\nExit codes: 0 yes, 1 no (denied, failed), 2 usage or failure, 3 unknown.');

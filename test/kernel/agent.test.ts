@@ -138,7 +138,7 @@ describe.each(['routed', 'bridged'] as const)('policy agent on a %s node', (mode
     });
     agent = await LabAgent.start(scenario.node, scenario.manifests.path);
     expect(await held.exchange()).toBe('answered');
-    held.release();
+    await held.release();
     await expectAgreement();
   });
 

@@ -39,8 +39,11 @@ export class LabAgent {
         process.execPath,
         policy,
         'agent',
-        ...['--manifests', manifests, '--node', node.name, '--ready-file', readyFile],
-        ...['--cni-conf-dir', node.cni.configDirectory, '--cni-cache-dir', join(node.cni.resultsDirectory, '..')],
+        `--manifests=${manifests}`,
+        `--node=${node.name}`,
+        `--ready-file=${readyFile}`,
+        `--cni-conf-dir=${node.cni.configDirectory}`,
+        `--cni-cache-dir=${join(node.cni.resultsDirectory, '..')}`,
         ...args,
       ]),
     );

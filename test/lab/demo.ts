@@ -85,7 +85,7 @@ async function liveChanges(scenario: Scenario, agent: LabAgent): Promise<void> {
   check('api loses its label: a new connection is denied', !(await reaches(scenario, { ...database, from: pods.api })));
   await agent.applied(() => manifests.apply(podManifest(pods.api)));
   check('the label is back: the held connection goes on', (await held.exchange(3000)) === 'answered');
-  held.release();
+  await held.release();
 
   const labels = { 'app-component': 'api' };
   const late = await node.addPod({ name: 'late-api', labels });
