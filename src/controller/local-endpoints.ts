@@ -1,0 +1,122 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { lowerEndpoint } from '../compiler/lower.ts';
+import type { LoweredEndpoint } from '../compiler/lower.ts';
+import { resolve } from '../compiler/resolve.ts';
+import type { PodBinding } from '../model/binding.ts';
+import { isPoliced } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { NamespaceName, PodKey } from '../model/names.ts';
+import type { NetworkPolicy } from '../model/policy.ts';
+import type { PeerSets } from './peer-sets.ts';
+
+/** Where local endpoints look their pods and policies up. */
+export interface EndpointSources {
+  readonly pod: (key: PodKey) => Endpoint | undefined;
+  /** Policies of one namespace. */
+  readonly policies: (namespace: NamespaceName) => Iterable<NetworkPolicy>;
+}
+
+/** A binding, and what its pod was lowered to. */
+interface LocalEndpoint {
+  readonly binding: PodBinding;
+  /** The pod that was lowered: absent if the binding's pod is unknown, finished or another. */
+  subject: Endpoint | undefined;
+  lowered: LoweredEndpoint | undefined;
+}
+
+/** The pods bound on this node. Each is resolved and lowered again only when something it depends on was marked. */
+export class LocalEndpoints {
+  readonly #sets: PeerSets;
+  readonly #sources: EndpointSources;
+  readonly #markedPods = new Set<PodKey>();
+  readonly #markedNamespaces = new Set<NamespaceName>();
+  #endpoints: readonly LocalEndpoint[] = [];
+  #bound: ReadonlySet<PodKey> = new Set();
+  #rebound = false;
+
+  constructor(sets: PeerSets, sources: EndpointSources) {
+    this.#sets = sets;
+    this.#sources = sources;
+  }
+
+  /** Replaces all bindings; endpoints whose binding says the same are kept. */
+  setBindings(bindings: readonly PodBinding[]): void {
+    const known = new Map(this.#endpoints.map((endpoint) => [endpoint.binding.interface, endpoint]));
+    const kept = new Set<LocalEndpoint>();
+    const endpoints = bindings.map((binding): LocalEndpoint => {
+      const endpoint = known.get(binding.interface);
+      if (endpoint !== undefined && !kept.has(endpoint) && isDeepStrictEqual(endpoint.binding, binding)) {
+        kept.add(endpoint);
+        return endpoint;
+      }
+      this.#markedPods.add(binding.pod);
+      return { binding, subject: undefined, lowered: undefined };
+    });
+    for (const endpoint of this.#endpoints) if (!kept.has(endpoint)) this.#settle(endpoint, undefined);
+    this.#endpoints = endpoints;
+    this.#bound = new Set(bindings.map(({ pod }) => pod));
+    this.#rebound = true;
+  }
+
+  isBound(pod: PodKey): boolean {
+    return this.#bound.has(pod);
+  }
+
+  /** The pod may be another. */
+  markPod(key: PodKey): void {
+    if (this.#bound.has(key)) this.#markedPods.add(key);
+  }
+
+  /** Policies of the namespace may be others. */
+  markNamespace(namespace: NamespaceName): void {
+    if (this.#endpoints.length > 0) this.#markedNamespaces.add(namespace);
+  }
+
+  get isPending(): boolean {
+    return this.#rebound || this.#markedPods.size > 0 || this.#markedNamespaces.size > 0;
+  }
+
+  /** Lowers what was marked; answers whether any endpoint may be another now. */
+  update(): boolean {
+    let changed = this.#rebound;
+    for (const endpoint of this.#endpoints) {
+      const { pod: key, uid } = endpoint.binding;
+      const pod = this.#sources.pod(key);
+      const subject = pod !== undefined && pod.uid === uid && isPoliced(pod) ? pod : undefined;
+      const marked = subject !== undefined && this.#markedNamespaces.has(subject.namespace);
+      if (!marked && (!this.#markedPods.has(key) || sameSubject(endpoint.subject, subject))) continue;
+      this.#settle(endpoint, subject);
+      changed = true;
+    }
+    this.#markedPods.clear();
+    this.#markedNamespaces.clear();
+    this.#rebound = false;
+    return changed;
+  }
+
+  /** Every bound pod that is enforced, in the order of the bindings. */
+  lowered(): readonly LoweredEndpoint[] {
+    return this.#endpoints.flatMap(({ lowered }) => (lowered === undefined ? [] : [lowered]));
+  }
+
+  /** New sets are retained before old ones are released, so that a set in both is kept. */
+  #settle(endpoint: LocalEndpoint, subject: Endpoint | undefined): void {
+    const before = endpoint.lowered;
+    const after =
+      subject === undefined
+        ? undefined
+        : lowerEndpoint(resolve(this.#sources.policies(subject.namespace), subject), endpoint.binding);
+    for (const spec of after?.sets ?? []) this.#sets.retain(spec);
+    for (const spec of before?.sets ?? []) this.#sets.release(spec);
+    endpoint.subject = subject;
+    endpoint.lowered = after;
+  }
+}
+
+/** Whether policies select both pods alike and name the same ports on them. */
+function sameSubject(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  return isDeepStrictEqual(a.labels, b.labels) && isDeepStrictEqual(a.namedPorts, b.namedPorts);
+}

@@ -1,0 +1,152 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { assemble, toDesiredSet } from '../compiler/assemble.ts';
+import type { EnforcementOptions } from '../compiler/options.ts';
+import type { Ruleset } from '../compiler/ruleset.ts';
+import type { SetSpec } from '../compiler/set-spec.ts';
+import { invariant } from '../model/assert.ts';
+import type { NodeShape, PodBinding } from '../model/binding.ts';
+import { isPoliced } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { NamespaceName, NodeName, PodKey, PolicyKey } from '../model/names.ts';
+import type { NetworkPolicy } from '../model/policy.ts';
+import { ClassIndex } from '../selector/class-index.ts';
+import type { ClassIndexStats } from '../selector/class-index.ts';
+import type { Change } from '../source/store.ts';
+import { LocalEndpoints } from './local-endpoints.ts';
+import { PeerSets } from './peer-sets.ts';
+import { shareRuleset } from './share-ruleset.ts';
+
+/** How much a node compiler holds, as of its last ruleset. */
+export interface NodeCompilerStats extends ClassIndexStats {
+  readonly policies: number;
+  /** Sets of peers that local pods use, and the elements in them. */
+  readonly sets: number;
+  readonly elements: number;
+  /** Local pods with an interface and rules. */
+  readonly endpoints: number;
+  /** Pods the API places on this node that have no binding (yet): their traffic is dropped by the tail. */
+  readonly unboundPods: number;
+}
+
+/**
+ * One node's ruleset, kept up to date. Equals `compileNode` over the same state after any sequence of changes, at the
+ * cost of the changes.
+ *
+ *   change ──> policies by namespace ──marks──> LocalEndpoints ──retains──> PeerSets ──> assemble ──> share
+ *      └─────> pods, namespaces ──────────────────────────────> ClassIndex ──deltas──┘
+ */
+export class NodeCompiler {
+  readonly #node: NodeName;
+  readonly #options: EnforcementOptions;
+  readonly #index: ClassIndex = new ClassIndex();
+  readonly #sets: PeerSets = new PeerSets(this.#index);
+  readonly #policies = new Map<NamespaceName, Map<PolicyKey, NetworkPolicy>>();
+  readonly #endpoints: LocalEndpoints;
+  /** Policed pods the API places on this node. */
+  readonly #localPods = new Set<PodKey>();
+  #shape: NodeShape = { routed: [], bridges: [] };
+  #reshaped = true;
+  #ruleset: Ruleset | undefined = undefined;
+
+  constructor({ node, enforcement }: { readonly node: NodeName; readonly enforcement: EnforcementOptions }) {
+    this.#node = node;
+    this.#options = enforcement;
+    this.#endpoints = new LocalEndpoints(this.#sets, {
+      pod: (key) => this.#index.pod(key),
+      policies: (namespace) => this.#policies.get(namespace)?.values() ?? [],
+    });
+  }
+
+  /** Notes one change of the store, in O(1). Changes of Nodes and Services mean nothing to a ruleset. */
+  changed({ kind, before, after }: Change): void {
+    switch (kind) {
+      case 'Pod':
+        if (before?.kind === 'Pod' && (after?.kind !== 'Pod' || after.key !== before.key)) {
+          this.#setPod(before.key, undefined);
+        }
+        if (after?.kind === 'Pod') this.#setPod(after.key, after);
+        return;
+      case 'Namespace':
+        if (before?.kind === 'Namespace' && (after?.kind !== 'Namespace' || after.name !== before.name)) {
+          this.#index.setNamespace(before.name, undefined);
+        }
+        if (after?.kind === 'Namespace') this.#index.setNamespace(after.name, after.labels);
+        return;
+      case 'NetworkPolicy':
+        if (before?.kind === 'NetworkPolicy') this.#removePolicy(before);
+        if (after?.kind === 'NetworkPolicy') this.#addPolicy(after);
+        return;
+      case 'Node':
+      case 'Service':
+        return;
+    }
+  }
+
+  /** Takes the host's present bindings and shape. */
+  setHost(bindings: readonly PodBinding[], shape: NodeShape): void {
+    this.#endpoints.setBindings(bindings);
+    if (isDeepStrictEqual(shape, this.#shape)) return;
+    this.#shape = shape;
+    this.#reshaped = true;
+  }
+
+  /**
+   * The desired ruleset now. What did not change since the last call is the same object, up to the ruleset itself.
+   * The elements of a set of peers are an `ElementSet`: a later version knows its difference to an earlier one.
+   */
+  ruleset(): Ruleset {
+    const rebuilt = (this.#endpoints.isPending && this.#endpoints.update()) || this.#reshaped;
+    const changed = this.#sets.isPending ? this.#sets.update() : [];
+    if (rebuilt || this.#ruleset === undefined) {
+      const next = assemble({
+        shape: this.#shape,
+        options: this.#options,
+        endpoints: this.#endpoints.lowered(),
+        elements: (spec) => this.#sets.elements(spec),
+      });
+      this.#ruleset = shareRuleset(this.#ruleset, next);
+      this.#reshaped = false;
+    } else if (changed.length > 0) {
+      this.#ruleset = this.#withChangedSets(this.#ruleset, changed);
+    }
+    return this.#ruleset;
+  }
+
+  stats(): NodeCompilerStats {
+    let policies = 0;
+    for (const namespace of this.#policies.values()) policies += namespace.size;
+    let unboundPods = 0;
+    for (const key of this.#localPods) if (!this.#endpoints.isBound(key)) unboundPods += 1;
+    const endpoints = this.#endpoints.lowered().length;
+    return { ...this.#index.stats(), ...this.#sets.stats(), policies, endpoints, unboundPods };
+  }
+
+  #setPod(key: PodKey, pod: Endpoint | undefined): void {
+    this.#index.setPod(key, pod);
+    this.#endpoints.markPod(key);
+    if (pod?.node === this.#node && isPoliced(pod)) this.#localPods.add(key);
+    else this.#localPods.delete(key);
+  }
+
+  #addPolicy(policy: NetworkPolicy): void {
+    const known = this.#policies.get(policy.namespace);
+    if (known === undefined) this.#policies.set(policy.namespace, new Map([[policy.key, policy]]));
+    else known.set(policy.key, policy);
+    this.#endpoints.markNamespace(policy.namespace);
+  }
+
+  #removePolicy(policy: NetworkPolicy): void {
+    const known = this.#policies.get(policy.namespace);
+    if (known?.delete(policy.key) === true && known.size === 0) this.#policies.delete(policy.namespace);
+    this.#endpoints.markNamespace(policy.namespace);
+  }
+
+  #withChangedSets(ruleset: Ruleset, changed: readonly SetSpec[]): Ruleset {
+    const inet = ruleset.get('inet');
+    invariant(inet !== undefined, 'every ruleset has an inet table');
+    const sets = new Map(inet.sets);
+    for (const spec of changed) sets.set(spec.name, toDesiredSet(spec, this.#sets.elements(spec)));
+    return new Map(ruleset).set('inet', { ...inet, sets });
+  }
+}
