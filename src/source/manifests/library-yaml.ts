@@ -10,6 +10,14 @@ import type { SourceText } from './source-text.ts';
 
 /** Deepest nesting that is read; API objects stay far below. */
 export const maxNesting = 500;
+/** What is said of deeper nesting. */
+export const tooDeep: string = `nested more than ${maxNesting} levels deep`;
+/** What to do about it. */
+export const tooDeepHelp = 'no Kubernetes object is nested so deeply: write it flatter';
+/** Longest document that is given to the library, in UTF-16 code units: it reads about 300,000 in a second. */
+const maxLength = 8 * 1024 * 1024;
+/** Brackets open at once, quoted ones included, that are too many for any reading. */
+const maxOpenBrackets = 5_000;
 /** Most nodes that aliases may add to one document. */
 const maxAliasedNodes = 100_000;
 
@@ -27,7 +35,13 @@ export function parseWithLibrary(
   end: number,
   diagnostics: Diagnostic[],
 ): ParsedTree {
-  const documents = parseAllDocuments(source.text.slice(start, end), {
+  const text = source.text.slice(start, end);
+  if (text.length > maxLength) {
+    const help = 'split the list into documents with "---", or write it as JSON';
+    throw new UnreadableText('a document of unusual YAML is too large to be read', help, start, start + 1);
+  }
+  refuseDeepBrackets(text, start);
+  const documents = parseAllDocuments(text, {
     version: '1.1',
     schema: 'failsafe',
     customTags: (tags) => tags,
@@ -42,7 +56,7 @@ export function parseWithLibrary(
   if (problem !== undefined) {
     const [from, to] = problem.pos;
     throw new UnreadableText(
-      sentence(problem.message),
+      problem.code === 'RESOURCE_EXHAUSTION' ? tooDeep : sentence(problem.message),
       helpFor(problem.code, source, start + from),
       start + from,
       start + Math.max(to, from + 1),
@@ -63,13 +77,24 @@ export function parseWithLibrary(
   return new TreeReader(source, start, diagnostics).read(document.contents);
 }
 
+/** The library takes long over brackets that are nested by the thousand, only to fail. */
+function refuseDeepBrackets(text: string, start: number): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5b || code === 0x7b) {
+      depth += 1;
+      if (depth > maxOpenBrackets) throw new UnreadableText(tooDeep, tooDeepHelp, start + at, start + at + 1);
+    } else if ((code === 0x5d || code === 0x7d) && depth > 0) depth -= 1;
+  }
+}
+
 function sentence(message: string): string {
   return message.replace(/\s+/g, ' ').trim();
 }
 
 function helpFor(code: string, source: SourceText, offset: number): string {
   const line = source.line(source.positionAt(offset).line);
-  if (/\{\{|\{%/.test(line)) return 'this looks like a template: render it first and give the result';
   if (code === 'TAB_AS_INDENT' || line.includes('\t')) return 'YAML does not indent with tabs: use spaces';
   if (code === 'BAD_INDENT') return 'line up this entry with its neighbours';
   return 'nothing of this document is used until it can be read';
@@ -105,12 +130,7 @@ class TreeReader {
 
   #node(node: unknown, depth: number, fallback: number): { value: unknown; range: Range } {
     if (depth > maxNesting) {
-      throw new UnreadableText(
-        `nested more than ${maxNesting} levels deep`,
-        'no Kubernetes object is nested so deeply',
-        fallback,
-        fallback + 1,
-      );
+      throw new UnreadableText(tooDeep, tooDeepHelp, fallback, fallback + 1);
     }
     this.#nodes += 1;
     if (isAlias(node)) return this.#alias(node.source, this.#rangeOf(node, fallback));
@@ -226,7 +246,7 @@ class TreeReader {
           range[1],
         );
       default:
-        this.#warn('I004', `the tag ${node.tag} means nothing here`, 'remove the tag', range);
+        this.#warn('I004', `the tag ${shortTag(node.tag)} means nothing here`, 'remove the tag', range);
         return text;
     }
   }
@@ -289,7 +309,12 @@ class TreeReader {
   #checkCollectionTag(node: YAMLMap | YAMLSeq, expected: readonly string[]): void {
     const tag = node.tag;
     if (tag === undefined || tag === '!' || expected.some((name) => tag === corePrefix + name)) return;
-    this.#warn('I002', `the tag ${tag} means nothing here`, 'remove the tag', this.#rangeOf(node, this.#base));
+    this.#warn(
+      'I002',
+      `the tag ${shortTag(tag)} means nothing here`,
+      'remove the tag',
+      this.#rangeOf(node, this.#base),
+    );
   }
 
   #warn(code: InputCode, message: string, help: string, range: Range): void {
@@ -318,6 +343,10 @@ class TreeReader {
 
 function isBreakOrBlank(code: number): boolean {
   return code === 0x0a || code === 0x0d || code === 0x20 || code === 0x09;
+}
+
+function shortTag(tag: string | undefined): string {
+  return (tag ?? '').replace(corePrefix, '!!');
 }
 
 function isAbsent(node: unknown): boolean {

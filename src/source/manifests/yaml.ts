@@ -3,7 +3,7 @@ import { LocatedDocument } from './document.ts';
 import type { ManifestDocument, Region } from './document.ts';
 import { inputDiagnostic, UnreadableText } from './input-diagnostic.ts';
 import { countMemberNames, endOfJsonValue, isJsonBlank, JsonWalker, measureJson } from './json.ts';
-import { maxNesting, parseWithLibrary } from './library-yaml.ts';
+import { maxNesting, parseWithLibrary, tooDeep, tooDeepHelp } from './library-yaml.ts';
 import { isMapping } from './marks.ts';
 import type { ParsedTree } from './marks.ts';
 import { parseSimpleItem, parseSimpleYaml } from './simple-yaml.ts';
@@ -94,20 +94,13 @@ class Reader {
 
   #json(value: unknown, start: number, end: number): void {
     const { text } = this.source;
-    const { keys, tooDeep } = measureJson(value, maxNesting);
-    if (tooDeep) {
-      this.#unreadable(
-        new UnreadableText(
-          `nested more than ${maxNesting} levels deep`,
-          'no Kubernetes object is nested so deeply',
-          start,
-          start + 1,
-        ),
-      );
+    const measured = measureJson(value, maxNesting);
+    if (measured.tooDeep) {
+      this.#unreadable(new UnreadableText(tooDeep, tooDeepHelp, start, start + 1));
       this.#document += 1;
       return;
     }
-    if (countMemberNames(text.slice(start, end)) !== keys) this.#reportDuplicates(start);
+    if (countMemberNames(text.slice(start, end)) !== measured.keys) this.#reportDuplicates(start);
     const ranges = isList(value) ? new JsonWalker(text, start).itemRanges('items') : [];
     const treeAt = (at: number): ParsedTree => new JsonWalker(text, at).tree();
     this.#emit(value, start, {
@@ -161,7 +154,7 @@ class Reader {
     } catch (error) {
       if (error instanceof UnreadableText) this.#unreadable(error);
       else if (error instanceof RangeError)
-        this.#unreadable(new UnreadableText('nested too deeply to be read', 'flatten it', start, start + 1));
+        this.#unreadable(new UnreadableText(tooDeep, tooDeepHelp, start, start + 1));
       else throw error;
       return;
     }
@@ -197,9 +190,10 @@ class Reader {
   }
 
   #unreadable(error: UnreadableText): void {
-    this.diagnostics.push(
-      inputDiagnostic('I002', 'error', error.message, error.help, this.source.span(error.start, error.end)),
-    );
+    const span = this.source.span(error.start, error.end);
+    const template = /\{\{|\{%/.test(this.source.line(span.start.line));
+    const help = template ? 'this looks like a template: render it first, and give the result' : error.help;
+    this.diagnostics.push(inputDiagnostic('I002', 'error', error.message, help, span));
   }
 }
 
