@@ -6,7 +6,7 @@ export function sameContent(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a)) {
-    return Array.isArray(b) && a.length === b.length && a.every((item, index) => sameContent(item, b[index]));
+    return Array.isArray(b) && a.length === b.length && sameItems(a, b);
   }
   if (a instanceof Map) return b instanceof Map && sameMap(a, b);
   if (a instanceof Set) return b instanceof Set && a.size === b.size && [...a].every((item) => b.has(item));
@@ -20,13 +20,19 @@ function sameMap(a: ReadonlyMap<unknown, unknown>, b: ReadonlyMap<unknown, unkno
   return true;
 }
 
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  for (let index = 0; index < a.length; index += 1) if (!sameContent(a[index], b[index])) return false;
+  return true;
+}
+
 function sameFields(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
-  let fields = 0;
-  for (const key in a) {
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  for (const key of keys) {
     if (key === 'source') continue;
-    fields += 1;
-    if (!Object.hasOwn(b, key) || !sameContent(a[key], b[key])) return false;
+    const value = b[key];
+    if (value === undefined ? a[key] !== undefined || !Object.hasOwn(b, key) : !sameContent(a[key], value))
+      return false;
   }
-  for (const key in b) if (key !== 'source') fields -= 1;
-  return fields === 0;
+  return true;
 }

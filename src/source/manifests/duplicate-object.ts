@@ -20,7 +20,7 @@ export function duplicateObject(used: ModelObject, ignored: ModelObject, span: S
 }
 
 /** `file:line:column` of an object from a manifest. */
-export function placeOf(object: ModelObject): string {
+function placeOf(object: ModelObject): string {
   const { source } = object;
   return source.kind === 'file' ? `${source.file}:${source.line}:${source.column}` : 'the cluster';
 }
