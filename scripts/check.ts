@@ -10,11 +10,13 @@ const steps: readonly (readonly [name: string, ...command: string[]])[] = [
 ];
 
 const only = process.argv.slice(2);
+// The gate judges fewer generated flows than `npm test` does.
+const env = { FLOWS: '20000', ...process.env };
 let failed = 0;
 for (const [name, command = '', ...args] of steps) {
   if (only.length > 0 && !only.includes(name)) continue;
   const begin = performance.now();
-  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  const { status } = spawnSync(command, args, { stdio: 'inherit', env });
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`);
   if (status !== 0) failed += 1;

@@ -85,7 +85,8 @@ function folderOf(file: string): string {
   return file.split('/').slice(0, 2).join('/');
 }
 
-const isTest = (file: string): boolean => /\.(?:test|contract)\.ts$/.test(file) || file.includes('sample-facts');
+const isTest = (file: string): boolean =>
+  /\.(?:test|contract)\.ts$/.test(file) || /sample-facts|\/testing\//.test(file);
 
 describe('the layers', () => {
   test('this check saw the files that git lists', () => {

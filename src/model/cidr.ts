@@ -57,7 +57,12 @@ export function cidrContains(cidr: Cidr, address: IpAddress): boolean {
 
 /** Whether `inner` lies strictly inside `outer`: the API server's condition for an `except` entry (semantics 79). */
 export function isStrictlyInside(inner: Cidr, outer: Cidr): boolean {
-  return inner.family === outer.family && inner.prefix > outer.prefix && outer.first <= inner.first && inner.last <= outer.last;
+  return (
+    inner.family === outer.family &&
+    inner.prefix > outer.prefix &&
+    outer.first <= inner.first &&
+    inner.last <= outer.last
+  );
 }
 
 /** The addresses of the block as an interval. */

@@ -19,7 +19,12 @@ export type FlowEnd =
       /** Facts nobody supplied: a condition that needs one is undecidable. */
       readonly unknown?: ReadonlySet<PodFact>;
     }
-  | { readonly kind: 'node'; readonly name?: NodeName; readonly address?: IpAddress; readonly hostNetworkPod?: Endpoint }
+  | {
+      readonly kind: 'node';
+      readonly name?: NodeName;
+      readonly address?: IpAddress;
+      readonly hostNetworkPod?: Endpoint;
+    }
   | { readonly kind: 'external'; readonly address: IpAddress };
 
 /** The question: may the first packet of this connection pass? Ports and addresses are those after Service translation. */

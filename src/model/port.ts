@@ -20,7 +20,13 @@ export interface NamedPort {
 /** One entry of a policy rule's `ports`, after defaulting. */
 export type PortMatch =
   | { readonly kind: 'protocol'; readonly index: number; readonly protocol: Protocol }
-  | { readonly kind: 'range'; readonly index: number; readonly protocol: Protocol; readonly from: number; readonly to: number }
+  | {
+      readonly kind: 'range';
+      readonly index: number;
+      readonly protocol: Protocol;
+      readonly from: number;
+      readonly to: number;
+    }
   | { readonly kind: 'named'; readonly index: number; readonly protocol: Protocol; readonly name: string }
   /** Refused by validation: matches nothing (semantics 85). */
   | { readonly kind: 'invalid'; readonly index: number };
