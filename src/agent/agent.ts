@@ -1,5 +1,4 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 
 import { NftProcess } from 'nftables-json';
 
@@ -13,6 +12,7 @@ import { NftMonitor } from '../enforcer/watcher.ts';
 import { collectHostFacts } from '../host/facts.ts';
 import type { HostOptions } from '../host/facts.ts';
 import { ensureBridgeNetfilter } from '../host/kernel-settings.ts';
+import { askNeighbours } from '../host/neighbours.ts';
 import { watchHost } from '../host/watch.ts';
 import type { NodeName } from '../model/names.ts';
 import type { Source } from '../source/source.ts';
@@ -60,8 +60,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     host: {
       collect: (previous) => collectHostFacts({ ...options.host, ...(previous === undefined ? {} : { previous }) }),
       ensureBridgeNetfilter: () => ensureBridgeNetfilter(),
+      askNeighbours: (pods, shape) => askNeighbours(pods, shape),
     },
-    sleep,
+    clock: systemClock,
     onRun: (status) => reporter.controller(status),
   });
 
@@ -75,15 +76,6 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   await enforcer.close();
   await ready?.written();
   logger.info({ node }, 'agent stops, the rules stay');
-}
-
-/** Resolves after `ms`, or as soon as it is aborted. */
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
 }
 
 /** Tells other programs that this node is enforced: written once, whole, after the first complete apply. */

@@ -1,41 +1,37 @@
 import type { Ruleset } from '../compiler/ruleset.ts';
-import type { HostFacts } from '../host/facts.ts';
+import type { Clock } from '../enforcer/clock.ts';
 import { bindInterfaces } from '../host/interfaces.ts';
 import type { InterfaceProblem } from '../host/interfaces.ts';
 import { checkNode } from '../host/network-plugin.ts';
 import type { Refusal } from '../host/network-plugin.ts';
-import type { BridgeNetfilterResult } from '../host/kernel-settings.ts';
 import { nodeShape } from '../host/node-shape.ts';
-import { isPoliced } from '../model/endpoint.ts';
-import type { Endpoint } from '../model/endpoint.ts';
+import type { HostFacts } from '../host/facts.ts';
+import type { PodBinding } from '../model/binding.ts';
 import type { NodeName } from '../model/names.ts';
-import { addressOwners } from '../selector/address-owners.ts';
 import type { ResourceKind } from '../source/source.ts';
 import type { Change, Store } from '../source/store.ts';
+import { AddressBook, LocalPods } from './address-book.ts';
 import type { RulesetCompiler } from './full-compiler.ts';
+import { NodeObserver } from './node-observer.ts';
+import type { Host } from './node-observer.ts';
+import { Progress } from './progress.ts';
 
 /*
- *   source --> store --change--> compiler (indexes)            host: links, routes, CNI
- *                 |                  |                            |  facts
- *                 +------ wake ------+---------- wake ------------+
- *                                    v
- *                     one run at a time, newest state only:
+ *   source --> store --change--> compiler, address book, local pods      host: links, routes, CNI
+ *                 |                       |                                 |  facts
+ *                 +-------- wake ---------+-------------- wake -------------+
+ *                                         v
+ *                          one run at a time, newest state only:
  *            facts + local pods -> bindings, shape -> compiler -> ruleset -> enforcer
  */
 
 /** The kinds that must be in sync before anything is written. */
 export const requiredKinds: readonly ResourceKind[] = ['Namespace', 'Pod', 'NetworkPolicy'];
 
-/** What the controller needs of the node. */
-export interface Host {
-  /** Observes the node; throws HostError if that is impossible just now. */
-  collect(previous?: HostFacts): Promise<HostFacts>;
-  ensureBridgeNetfilter(): Promise<BridgeNetfilterResult>;
-}
-
 /** Where rulesets go. */
 export interface RulesetSink {
   setDesired(ruleset: Ruleset): void;
+  status(): { readonly desiredGeneration: number };
 }
 
 /** Why the node, or some of its pods, are not enforced as they should be. */
@@ -46,41 +42,62 @@ export interface ControllerStatus {
   readonly interfaceProblems: readonly InterfaceProblem[];
   /** Why the node could not be observed. */
   readonly hostProblem?: string;
-  /** Bound local pods. */
-  readonly boundPods: number;
+  /** Local pods whose interface is certain. */
+  readonly bindings: readonly PodBinding[];
+  /** How often `bridge-nf-call-*` was found off and switched on. */
+  readonly settingsRepaired: number;
   /** Generation of the objects last handed to the enforcer. */
   readonly generation?: number;
 }
 
-/** Parts and limits of a {@link Controller}. */
+/** Parts of a {@link Controller}. */
 export interface ControllerOptions {
   readonly node: NodeName;
   readonly store: Store;
   readonly compiler: RulesetCompiler;
   readonly enforcer: RulesetSink;
   readonly host: Host;
-  /** Waits; rejects when aborted. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Called after each run with the status and, if it was handed over, the ruleset. */
+  readonly clock: Clock;
+  /** Called after each run that found or did something. */
   readonly onRun?: (status: ControllerStatus) => void;
 }
 
 /** How long to wait before looking at the node again while a pod's interface is missing, in milliseconds. */
 const firstRetryMs = 100;
-const longestRetryMs = 5_000;
+const longestRetryMs = 30_000;
+/** Between looks that trust nothing seen before, in milliseconds. */
+const resyncMs = 60_000;
+/** Between looks at `bridge-nf-call-*`, which other software resets without an event, in milliseconds. */
+const bridgeCheckMs = 5_000;
 
 /** Wires sources, compiler, host and enforcer. Work is keyed, not queued: a burst makes one run with the newest state. */
 export class Controller {
+  /** Who owns which address, for questions about packets. */
+  readonly addresses: AddressBook = new AddressBook();
+  readonly progress: Progress = new Progress();
   readonly #options: ControllerOptions;
-  #objectsDirty = true;
+  readonly #localPods: LocalPods;
+  readonly #observer: NodeObserver;
+  #rulesDirty = true;
+  #podsDirty = true;
   #hostDirty = true;
   #wake: () => void = () => undefined;
-  #facts: HostFacts | undefined;
   #retryMs = firstRetryMs;
-  #status: ControllerStatus = { inSync: false, refusals: [], interfaceProblems: [], boundPods: 0 };
+  #retryAt = Number.POSITIVE_INFINITY;
+  #resyncAt = 0;
+  #bridgeAt = 0;
+  #status: ControllerStatus = {
+    inSync: false,
+    refusals: [],
+    interfaceProblems: [],
+    bindings: [],
+    settingsRepaired: 0,
+  };
 
   constructor(options: ControllerOptions) {
     this.#options = options;
+    this.#localPods = new LocalPods(options.node, this.addresses);
+    this.#observer = new NodeObserver(options.host);
     options.store.listen({
       changed: (change) => this.#changed(change),
       synced: () => this.#wake(),
@@ -106,80 +123,112 @@ export class Controller {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      let retry = false;
-      if ((this.#objectsDirty || this.#hostDirty) && this.#options.store.inSync(requiredKinds)) {
-        retry = await this.#runOnce();
-      }
+      const inSync = this.#options.store.inSync(requiredKinds);
+      if (inSync) await this.#runOnce();
       if (signal.aborted) return;
-      if (retry) {
-        await this.#pause(woken, signal);
-        this.#hostDirty = true;
-      } else {
-        await woken;
-        // Let the rest of a burst arrive: what comes in this turn of the event loop is one run.
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await this.#pause(woken, inSync);
     }
   }
 
   #changed(change: Change): void {
-    this.#options.compiler.changed(change);
-    this.#objectsDirty = true;
+    const { store, compiler, clock, node } = this.#options;
+    compiler.changed(change);
+    this.addresses.changed(change);
+    this.progress.changed(change, store.snapshot().generation, clock.now());
+    const effect = this.#localPods.changed(change);
+    if (effect !== 'none') this.#podsDirty = true;
+    if (effect === 'host') this.#retryMs = firstRetryMs;
+    if (change.kind === 'Node' && [change.before, change.after].some((it) => it?.kind === 'Node' && it.name === node)) {
+      this.#podsDirty = true;
+    }
+    this.#rulesDirty = true;
     this.#wake();
   }
 
-  /** Answers whether to look at the node again soon. */
-  async #runOnce(): Promise<boolean> {
-    const { store, compiler, enforcer, host, node } = this.#options;
-    const observe = this.#hostDirty || this.#facts === undefined;
-    this.#objectsDirty = false;
-    this.#hostDirty = false;
-    try {
-      if (observe || this.#facts === undefined) this.#facts = await host.collect(this.#facts);
-    } catch (error) {
-      this.#publish({
-        ...this.#status,
-        inSync: true,
-        hostProblem: error instanceof Error ? error.message : String(error),
-      });
-      return true;
+  async #runOnce(): Promise<void> {
+    const { clock } = this.#options;
+    const now = clock.now();
+    const fresh = now >= this.#resyncAt;
+    if (this.#observer.bridged && now >= this.#bridgeAt) {
+      this.#bridgeAt = now + bridgeCheckMs;
+      if (await this.#observer.checkBridge()) this.#hostDirty = true;
     }
-    const snapshot = store.snapshot();
-    const { bindings, problems } = bindInterfaces(this.#localPods(), this.#facts);
-    const shape = nodeShape(this.#facts, bindings, snapshot.nodes.get(node));
-    const refusals = [...checkNode(this.#facts, bindings)];
-    if (shape.bridges.length > 0) {
-      const netfilter = await host.ensureBridgeNetfilter();
-      if (netfilter.kind === 'on') {
-        const fixed = refusals.findIndex(({ code }) => code === 'bridge-netfilter-off');
-        if (fixed >= 0) refusals.splice(fixed, 1);
-      }
-    }
-    const refused = refusals.some(({ severity }) => severity === 'refuse');
-    if (!refused) {
-      compiler.setHost(bindings, shape);
-      enforcer.setDesired(compiler.ruleset());
-    }
-    this.#publish({
-      inSync: true,
-      refusals,
-      interfaceProblems: problems,
-      boundPods: bindings.length,
-      generation: refused ? (this.#status.generation ?? 0) : snapshot.generation,
-    });
-    return refused || problems.length > 0;
+    if (fresh) this.#resyncAt = now + resyncMs;
+    if (!fresh && !this.#hostDirty && now < this.#retryAt && !this.#podsDirty && !this.#rulesDirty) return;
+    const look = fresh || this.#hostDirty || now >= this.#retryAt;
+    const facts = look ? await this.#observe(fresh) : this.#observer.facts;
+    if (facts === undefined) return;
+    if (look || this.#podsDirty) await this.#bind(facts, look);
+    this.#handOver();
   }
 
-  /** Local pods with the addresses they own: who lost a claim must not be bound by it (semantics 49). */
-  #localPods(): Endpoint[] {
-    const { store, node } = this.#options;
-    const pods = store.snapshot().pods;
-    const local = [...pods.values()].filter((pod) => pod.node === node && isPoliced(pod));
-    const owners = addressOwners(pods.values());
-    return local.map((pod) => {
-      const owned = pod.addresses.filter((address) => owners.get(address) === pod);
-      return owned.length === pod.addresses.length ? pod : { ...pod, addresses: owned };
+  /** The facts as they are now, or the last known ones if the node cannot be observed. */
+  async #observe(fresh: boolean): Promise<HostFacts | undefined> {
+    this.#hostDirty = false;
+    this.#retryAt = Number.POSITIVE_INFINITY;
+    try {
+      const facts = await this.#observer.observe(this.#status.bindings, { fresh });
+      const { hostProblem: _, ...status } = this.#status;
+      this.#status = status;
+      return facts;
+    } catch (error) {
+      this.#retryLater();
+      const hostProblem = error instanceof Error ? error.message : String(error);
+      this.#publish({ ...this.#status, inSync: true, hostProblem });
+      return this.#observer.facts;
+    }
+  }
+
+  /** Decides whose interface is whose. Pods that came since the last look are a reason to look again. */
+  async #bind(known: HostFacts, looked: boolean): Promise<void> {
+    const { node, store, host, compiler } = this.#options;
+    this.#podsDirty = false;
+    this.#rulesDirty = true;
+    const pods = this.#localPods.list();
+    let facts = known;
+    let result = bindInterfaces(pods, facts);
+    if (!looked && result.problems.length > 0) {
+      facts = (await this.#observe(false)) ?? known;
+      result = bindInterfaces(pods, facts);
+    }
+    const { bindings, problems } = result;
+    const shape = nodeShape(facts, bindings, store.snapshot().nodes.get(node));
+    const refusals = checkNode(facts, bindings);
+    const unbound = problems.filter(({ code }) => code !== 'pod-without-address');
+    if (shape.bridges.length > 0 && unbound.length > 0) {
+      const keys = new Set(unbound.map(({ pod }) => pod));
+      await host.askNeighbours(
+        pods.filter(({ key }) => keys.has(key)),
+        shape,
+      );
+    }
+    this.#status = { ...this.#status, refusals, interfaceProblems: problems, bindings };
+    if (!isRefused(refusals)) compiler.setHost(bindings, shape);
+    if (unbound.length > 0 || isRefused(refusals)) this.#retryLater();
+    else this.#retryMs = firstRetryMs;
+  }
+
+  /** A refused node gets nothing: what is in the kernel stays. */
+  #handOver(): void {
+    const { store, compiler, enforcer } = this.#options;
+    this.#rulesDirty = false;
+    const { generation: last, ...rest } = this.#status;
+    const handed = isRefused(rest.refusals) ? last : store.snapshot().generation;
+    if (!isRefused(rest.refusals)) {
+      enforcer.setDesired(compiler.ruleset());
+      this.progress.handed(enforcer.status().desiredGeneration, store.snapshot().generation);
+    }
+    this.#publish({
+      ...rest,
+      inSync: true,
+      settingsRepaired: this.#observer.settingsRepaired,
+      ...(handed === undefined ? {} : { generation: handed }),
     });
+  }
+
+  #retryLater(): void {
+    this.#retryAt = this.#options.clock.now() + this.#retryMs;
+    this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs);
   }
 
   #publish(status: ControllerStatus): void {
@@ -187,15 +236,19 @@ export class Controller {
     this.#options.onRun?.(status);
   }
 
-  /** Until woken or the delay is over; the delay doubles while nothing changes. */
-  async #pause(woken: Promise<void>, signal: AbortSignal): Promise<void> {
-    const delayMs = this.#retryMs;
-    this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs);
+  /** Until woken, or until the next look is due. */
+  async #pause(woken: Promise<void>, inSync: boolean): Promise<void> {
+    const { clock } = this.#options;
+    const bridgeAt = this.#observer.bridged ? this.#bridgeAt : Number.POSITIVE_INFINITY;
+    const dueAt = inSync ? Math.min(this.#retryAt, this.#resyncAt, bridgeAt) : Number.POSITIVE_INFINITY;
     const timer = new AbortController();
-    const stop = (): void => timer.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([woken, this.#options.sleep(delayMs, timer.signal)]);
+    await Promise.race([woken, clock.sleep(Math.max(0, dueAt - clock.now()), timer.signal)]);
     timer.abort();
-    signal.removeEventListener('abort', stop);
+    // Let the rest of a burst arrive: what comes in this turn of the event loop is one run.
+    await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+function isRefused(refusals: readonly Refusal[]): boolean {
+  return refusals.some(({ severity }) => severity === 'refuse');
 }
