@@ -15,11 +15,14 @@ export class Churn {
   readonly #truth: Truth;
   readonly #random: Random;
   readonly #podNames: readonly string[];
+  readonly #poison: boolean;
 
-  constructor(truth: Truth, random: Random, podCount = 30) {
+  /** `poison`: some pods become unreadable, in a way that only JSON can express. */
+  constructor(truth: Truth, random: Random, options: { readonly pods?: number; readonly poison?: boolean } = {}) {
+    this.#poison = options.poison ?? true;
     this.#truth = truth;
     this.#random = random;
-    this.#podNames = Array.from({ length: podCount }, (_, i) => `pod-${i}`);
+    this.#podNames = Array.from({ length: options.pods ?? 30 }, (_, i) => `pod-${i}`);
   }
 
   /** Writes once. */
@@ -67,7 +70,8 @@ export class Churn {
       this.#truth.patch('pods', name, namespace, {
         status: { phase: pick(random, ['Running', 'Succeeded', 'Pending']) },
       });
-    else if (dice < 0.52) this.#truth.patch('pods', name, namespace, { metadata: { labels: { app: 17 } } });
+    else if (dice < 0.52)
+      this.#truth.patch('pods', name, namespace, { metadata: { labels: { app: this.#poison ? 17 : 'seventeen' } } });
     else this.#truth.patch('pods', name, namespace, { metadata: { labels: { app: this.#value() } } });
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 
+import type { Encoding } from './encoding.ts';
 import type { Fault } from './faults.ts';
 import { reset, sendStatus, trickle } from './reply.ts';
 import { fieldFilter, labelFilter } from './selectors.ts';
@@ -33,6 +34,7 @@ export class Pages {
     namespace: string | undefined,
     query: URLSearchParams,
     fault: Fault | undefined,
+    encoding: Encoding,
   ): Promise<void> {
     const wanted = Number(query.get('resourceVersion') ?? '0');
     if (wanted > this.#truth.revision) {
@@ -59,7 +61,7 @@ export class Pages {
     const limit = Number(query.get('limit') ?? '0') || snapshot.objects.length;
     const rest = snapshot.objects.length - from - limit;
     const token = rest > 0 ? `${id === '' ? this.#keep(snapshot) : id}.${from + limit}` : undefined;
-    await send(response, body(plural, snapshot, from, limit, token), fault);
+    await send(response, encoding.object(body(plural, snapshot, from, limit, token)), fault, encoding);
   }
 
   #read(plural: Plural, namespace: string | undefined, query: URLSearchParams): Snapshot {
@@ -78,7 +80,7 @@ export class Pages {
   }
 }
 
-function body(plural: Plural, snapshot: Snapshot, from: number, limit: number, token: string | undefined): Buffer {
+function body(plural: Plural, snapshot: Snapshot, from: number, limit: number, token: string | undefined): object {
   const type = collections.get(plural);
   const left = snapshot.objects.length - from - limit;
   // Items of a list carry neither kind nor apiVersion.
@@ -89,11 +91,16 @@ function body(plural: Plural, snapshot: Snapshot, from: number, limit: number, t
     resourceVersion: String(snapshot.revision),
     ...(token !== undefined && { continue: token, remainingItemCount: left }),
   };
-  return Buffer.from(JSON.stringify({ kind: `${type?.kind}List`, apiVersion: type?.apiVersion, metadata, items }));
+  return { kind: `${type?.kind}List`, apiVersion: type?.apiVersion, metadata, items };
 }
 
-async function send(response: ServerResponse, bytes: Buffer, fault: Fault | undefined): Promise<void> {
-  response.writeHead(200, { 'content-type': 'application/json' });
+async function send(
+  response: ServerResponse,
+  bytes: Buffer,
+  fault: Fault | undefined,
+  encoding: Encoding,
+): Promise<void> {
+  response.writeHead(200, { 'content-type': encoding.listType });
   const half = bytes.subarray(0, bytes.length >> 1);
   switch (fault?.kind) {
     case 'reset':

@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Authority } from './certificate.ts';
 import { createAuthority } from './certificate.ts';
 import type { Control } from './control.ts';
+import { encodingFor } from './encoding.ts';
 import type { FaultPlan, RequestFacts } from './faults.ts';
 import { ScriptedFaults } from './faults.ts';
 import { Pages } from './list.ts';
@@ -182,7 +183,9 @@ export class TestApiServer {
       }
     }
     const { plural, namespace } = route;
-    if (facts.verb === 'list') return this.#pages.answer(response, plural, namespace, url.searchParams, fault);
+    const encoding = encodingFor(request.headers.accept, plural);
+    if (facts.verb === 'list')
+      return this.#pages.answer(response, plural, namespace, url.searchParams, fault, encoding);
     if (facts.verb !== 'watch') return answerObject(response, this.truth, request.method ?? 'GET', route, body);
     const { truth } = this;
     const bookmarkMs = this.#options.bookmarkMs ?? 60_000;
@@ -194,6 +197,7 @@ export class TestApiServer {
       response,
       fault,
       bookmarkMs,
+      encoding,
       random: this.#random,
     });
     this.#streams.add(stream);

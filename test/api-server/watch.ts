@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
+import type { Encoding } from './encoding.ts';
 import type { Fault } from './faults.ts';
 import type { Random } from './random.ts';
 import { shuffled } from './random.ts';
@@ -19,6 +20,7 @@ export interface WatchOptions {
   readonly fault: Fault | undefined;
   /** Between bookmarks, if the client wants them. */
   readonly bookmarkMs: number;
+  readonly encoding: Encoding;
   /** Orders initial events, which have no order. */
   readonly random: Random;
 }
@@ -48,9 +50,9 @@ export class WatchStream {
 
   /** Begins to answer. */
   start(): void {
-    const { truth, query, response, fault } = this.#options;
+    const { truth, query, response, fault, encoding } = this.#options;
     response.on('close', () => this.#finish());
-    response.writeHead(200, { 'content-type': 'application/json' });
+    response.writeHead(200, { 'content-type': encoding.watchType });
     response.flushHeaders();
     this.#mute = fault?.kind === 'silence';
     const version = query.get('resourceVersion') ?? '';
@@ -123,8 +125,8 @@ export class WatchStream {
 
   #send(type: string, object: object): void {
     if (this.#mute || this.#ended) return;
-    const line = Buffer.from(`${JSON.stringify({ type, object })}\n`);
-    const { fault } = this.#options;
+    const { fault, encoding } = this.#options;
+    const line = encoding.event(type, object);
     if (fault !== undefined && 'after' in fault && fault.after === this.#events) {
       this.#events += 1;
       if (this.#play(fault, type, object, line)) return;
@@ -139,6 +141,7 @@ export class WatchStream {
 
   /** Plays a fault in the place of an event. Answers whether the event is not to be sent. */
   #play(fault: Fault, type: string, object: object, line: Buffer): boolean {
+    const { encoding } = this.#options;
     switch (fault.kind) {
       case 'reset':
         this.#finish();
@@ -149,12 +152,12 @@ export class WatchStream {
         this.end();
         return true;
       case 'garbage':
-        this.#write(Buffer.from('{"type":"MODIFIED","object":{"kind":"Po\u0000\n'));
-        return false;
+        this.#write(encoding.garbage);
+        return true;
       case 'corrupt': {
         const metadata = (object as StoredObject).metadata;
-        const broken = type === 'BOOKMARK' ? object : { ...object, metadata: { ...metadata, labels: { broken: 17 } } };
-        this.#write(Buffer.from(`${JSON.stringify({ type, object: broken })}\n`));
+        const broken = { ...object, metadata: { ...metadata, ...encoding.brokenMetadata } };
+        this.#write(encoding.event(type, type === 'BOOKMARK' ? object : broken));
         return true;
       }
       case 'stall':
@@ -164,16 +167,12 @@ export class WatchStream {
         this.end();
         return true;
       case 'error-event':
-        this.#write(
-          Buffer.from(
-            `${JSON.stringify({ type: 'ERROR', object: statusBody(fault.code, fault.reason, 'injected') })}\n`,
-          ),
-        );
+        this.#write(encoding.event('ERROR', statusBody(fault.code, fault.reason, 'injected')));
         this.end();
         return true;
       case 'stale': {
         const past = this.#pastState();
-        if (past !== undefined) this.#write(Buffer.from(`${JSON.stringify({ type: 'MODIFIED', object: past })}\n`));
+        if (past !== undefined) this.#write(encoding.event('MODIFIED', past));
         return false;
       }
       default:

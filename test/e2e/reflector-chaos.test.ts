@@ -4,8 +4,12 @@ import { describe, expect, test } from 'vitest';
 
 import { decodeObject } from '../../src/model/decode/object.ts';
 import { httpsAccess } from '../../src/source/kubernetes/https-access.ts';
+import type { Codec } from '../../src/source/kubernetes/codec.ts';
+import { jsonCodec } from '../../src/source/kubernetes/json-codec.ts';
 import { KubernetesSource } from '../../src/source/kubernetes/kubernetes-source.ts';
+import { podProtobufCodec } from '../../src/source/kubernetes/protobuf-codec.ts';
 import { policedPods, resourceOf } from '../../src/source/kubernetes/resource.ts';
+import type { Resource } from '../../src/source/kubernetes/resource.ts';
 import { sameContent } from '../../src/source/same-content.ts';
 import { CheckedSink } from '../api-server/checked-sink.ts';
 import { Churn } from '../api-server/churn.ts';
@@ -28,10 +32,14 @@ const followed: readonly [Plural, 'Pod' | 'Namespace' | 'NetworkPolicy'][] = [
   ['networkpolicies', 'NetworkPolicy'],
 ];
 
+const codecOf = (resource: Resource): Codec => (resource.kind === 'Pod' ? podProtobufCodec() : jsonCodec(resource));
+
 const injected = new Set<string>();
 
 describe('after any faults, server truth == store == what changes alone say', () => {
+  // Every third seed takes pods as protobuf.
   test.each(seeds)('seed %i', async (seed) => {
+    const protobuf = seed % 3 === 0;
     const random = seededRandom(seed);
     const server = new TestApiServer({ bookmarkMs: 40, random: seededRandom(seed + 1) });
     await server.start();
@@ -45,6 +53,7 @@ describe('after any faults, server truth == store == what changes alone say', ()
     const source = new KubernetesSource({
       access,
       resources: followed.map(([, kind]) => resourceOf(kind, kind === 'Pod' ? policedPods : undefined)),
+      ...(protobuf && { codec: codecOf }),
       random: seededRandom(seed + 2),
       pageSize: 10,
       deadlines: {
@@ -59,7 +68,7 @@ describe('after any faults, server truth == store == what changes alone say', ()
         watchSeconds: 2,
       },
     });
-    const churn = new Churn(server.truth, random);
+    const churn = new Churn(server.truth, random, { poison: !protobuf });
     const plan = new SeededFaults(seededRandom(seed + 3), 0.4);
     for (let i = 0; i < 60; i++) churn.step();
     server.plan = plan;

@@ -3,7 +3,9 @@ import type { Plural } from '../../../test/api-server/truth.ts';
 import { describeSource } from '../source.contract.ts';
 import type { RawManifest, SourceHarness } from '../source.contract.ts';
 import { httpsAccess } from './https-access.ts';
+import { jsonCodec } from './json-codec.ts';
 import { KubernetesSource } from './kubernetes-source.ts';
+import { podProtobufCodec } from './protobuf-codec.ts';
 import { resourceOf } from './resource.ts';
 
 const plurals: ReadonlyMap<string, Plural> = new Map<string, Plural>([
@@ -12,13 +14,19 @@ const plurals: ReadonlyMap<string, Plural> = new Map<string, Plural>([
   ['NetworkPolicy', 'networkpolicies'],
 ]);
 
-for (const watchList of [true, false]) {
-  describeSource(`the API server source, lists ${watchList ? 'streamed' : 'in pages'},`, (initial) =>
-    create(initial, watchList),
+for (const [watchList, protobuf] of [
+  [true, false],
+  [false, false],
+  [true, true],
+  [false, true],
+] as const) {
+  const lists = watchList ? 'streamed' : 'in pages';
+  describeSource(`the API server source, lists ${lists}, pods as ${protobuf ? 'protobuf' : 'JSON'},`, (initial) =>
+    create(initial, watchList, protobuf),
   );
 }
 
-async function create(initial: readonly RawManifest[], watchList: boolean): Promise<SourceHarness> {
+async function create(initial: readonly RawManifest[], watchList: boolean, protobuf: boolean): Promise<SourceHarness> {
   const server = new TestApiServer({ bookmarkMs: 50 });
   server.watchList = watchList;
   await server.start();
@@ -48,6 +56,7 @@ async function create(initial: readonly RawManifest[], watchList: boolean): Prom
       resources: [resourceOf('Pod'), resourceOf('Namespace'), resourceOf('NetworkPolicy')],
       deadlines: { spreadMs: 0, backoffFirstMs: 10, backoffMaxMs: 40 },
       pageSize: 2,
+      codec: (resource) => (protobuf && resource.kind === 'Pod' ? podProtobufCodec() : jsonCodec(resource)),
     }),
     apply,
     delete: (objects) => {

@@ -49,8 +49,9 @@ describe('while watching', () => {
     const intake = intakeOf('Pod');
     intake.upsert(pod('a', '10'));
     intake.upsert(pod('a', '9'));
-    intake.upsert(pod('a', '10'));
     expect(known()).toEqual(['u-a 10']);
+    intake.upsert(pod('a', '10'));
+    expect(sink.calls).toEqual(['upsert Pod shop/a']);
     expect(counters.staleIgnored).toBe(1);
   });
 
