@@ -1,17 +1,32 @@
 #!/usr/bin/env node
-// Starts `policy` on a Node.js that can run it: the bundle in a package, the sources in a checkout.
+// Starts `policy` on a Node.js that can run it: the bundle where it is current, else the sources of the checkout.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import * as nodeModule from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const file = (path) => fileURLToPath(new URL(path, import.meta.url));
-const [major, minor] = process.versions.node.split('.').map(Number);
-const recent = major > 24 || (major === 24 && minor >= 11);
+const bundle = file('../dist/policy.mjs');
 const sources = file('../src/cli/main.ts');
-const entry = existsSync(sources) ? sources : file('../dist/policy.mjs');
 
-if (recent) {
-  const { main } = await import(entry);
+/** A package has only the bundle; in a checkout the bundle counts while no source is newer. */
+function entry() {
+  if (!existsSync(sources)) return bundle;
+  if (!existsSync(bundle)) return sources;
+  const builtAt = statSync(bundle).mtimeMs;
+  const newer = ['../src', '../packages/nftables-json/src'].some((folder) =>
+    readdirSync(file(folder), { recursive: true, withFileTypes: true }).some(
+      (item) => statSync(join(item.parentPath, item.name)).mtimeMs > builtAt,
+    ),
+  );
+  return newer ? sources : bundle;
+}
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major > 24 || (major === 24 && minor >= 11)) {
+  nodeModule.enableCompileCache();
+  const { main } = await import(entry());
   await main(process.argv.slice(2));
 } else {
   const own = file('../node_modules/node/bin/node');

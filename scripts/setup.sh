@@ -125,3 +125,9 @@ if [ -n "$missing" ]; then
   echo "nftpolicy cannot start here; missing:$missing" >&2
   exit 1
 fi
+
+# --- bundle --------------------------------------------------------------------------------------------------------
+# bin/policy.mjs runs the bundle while no source is newer, and the sources otherwise: only speed depends on it.
+if [ ! -f dist/policy.mjs ] || [ -n "$(find src packages/nftables-json/src -newer dist/policy.mjs | head -n 1)" ]; then
+  PATH="$PWD/node_modules/.bin:$PATH" rolldown -c rolldown.config.ts > /dev/null || say 'building the bundle failed; the sources are run'
+fi

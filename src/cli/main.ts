@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
@@ -35,7 +34,6 @@ function output(stream: NodeJS.WriteStream): Output {
 
 /** Runs one command line and sets the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<void> {
-  enableCompileCache();
   process.exitCode = await run(argv, processContext());
 }
 
