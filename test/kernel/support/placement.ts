@@ -8,9 +8,7 @@ import type { ExpectedFlow } from '../../support/flow-line.ts';
 
 /** Where an end of a flow lies, seen from one node: a pod there, the node itself, or beyond its uplink. */
 export type Spot =
-  | { readonly kind: 'pod'; readonly key: string }
-  | { readonly kind: 'node' }
-  | { readonly kind: 'beyond' };
+  { readonly kind: 'pod'; readonly key: string } | { readonly kind: 'node' } | { readonly kind: 'beyond' };
 
 /** One flow of a case as packets that one node judges. */
 export interface Shot {

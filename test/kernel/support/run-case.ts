@@ -61,7 +61,17 @@ export async function runCase(rig: Rig, job: Job): Promise<JobResult> {
   const note = (state: CaseState, shot: Shot, expected: string, got: ProbeResult, path: readonly string[]): void => {
     const { conformanceCase, node, mode } = job;
     const flow = JSON.stringify({ ...shot.flow, source: shot.source, destination: shot.destination });
-    wrong.push({ case: conformanceCase.case, step: state.step, index: shot.index, node, mode, flow, expected, got, path });
+    wrong.push({
+      case: conformanceCase.case,
+      step: state.step,
+      index: shot.index,
+      node,
+      mode,
+      flow,
+      expected,
+      got,
+      path,
+    });
   };
   try {
     for (const { state, placement } of states) {
@@ -70,7 +80,8 @@ export async function runCase(rig: Rig, job: Job): Promise<JobResult> {
       await rig.arrange(placement);
       controls += denied.length;
       for (const { cell, result } of await fire(rig, denied)) {
-        if (!arrived(rig, cell.shot, result)) note(state, cell.shot, 'to arrive as long as there are no rules', result, []);
+        if (!arrived(rig, cell.shot, result))
+          note(state, cell.shot, 'to arrive as long as there are no rules', result, []);
       }
     }
     await using enforcement = new Enforcement(rig, job.node);
