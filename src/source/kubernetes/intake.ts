@@ -8,6 +8,7 @@ import type { WireObject } from './codec.ts';
 import type { Counters } from './counters.ts';
 import { DecodeFailure } from './decode-failure.ts';
 import { compareVersions } from './resource-version.ts';
+import { Sharing } from './sharing.ts';
 
 /** Turns an untrusted object into a model object, or says why it is none. */
 export type Decode = (raw: unknown, source: SourceRef) => Decoded;
@@ -39,6 +40,7 @@ export class Intake {
   readonly #known = new Map<string, ModelObject>();
   /** The uid that has a name. */
   readonly #names = new Map<string, string>();
+  readonly #sharing: Sharing = new Sharing();
   /** Undecodable objects by uid, with their version. */
   readonly #quarantined = new Map<string, string>();
   /** Scopes with open reports, by uid. */
@@ -97,7 +99,7 @@ export class Intake {
       this.#quarantine(object, decoded.diagnostics);
     } else {
       this.#release(uid);
-      this.#put(decoded.object);
+      this.#put(this.#sharing.share(decoded.object));
       this.#report(object, decoded.diagnostics);
     }
     this.#listed?.add(uid);

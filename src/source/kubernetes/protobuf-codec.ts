@@ -1,9 +1,10 @@
-import type { ApiStatus } from './api-status.ts';
+import { readStatus } from './api-status.ts';
 import type { Codec, ListPage, WatchDecoder, WatchEvent, WireObject } from './codec.ts';
 import { FrameError } from './codec.ts';
 import { jsonCodec } from './json-codec.ts';
 import { readBookmark, readPod } from './protobuf-pod.ts';
-import { fieldsOf, textOf } from './protobuf-reader.ts';
+import { list, message, number, Reader, shape, text } from './protobuf-reader.ts';
+import type { TakeField } from './protobuf-reader.ts';
 
 const protobuf = 'application/vnd.kubernetes.protobuf';
 /** etcd holds objects of at most 1.5 MiB by default. */
@@ -52,72 +53,69 @@ class Frames implements WatchDecoder {
   }
 }
 
+/** Where a nested message lies: it is read once its type is known. */
+interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
+function place(name: string): TakeField {
+  return (into, _value, reader, end) => {
+    into[name] = { start: reader.at, end } satisfies Place;
+  };
+}
+
+const rawExtension = shape({ 1: place('raw') });
+const watchEvent = shape({ 1: text('type'), 2: message('object', rawExtension) });
+/** `Unknown`: field 1 says what it is, field 2 is it. */
+const unknown = shape({ 2: place('raw') });
+const listMeta = shape({ 2: text('resourceVersion'), 3: text('continue') });
+const cause = shape({ 1: text('reason') });
+const details = shape({ 4: list('causes', cause), 5: number('retryAfterSeconds') });
+const status = shape({ 3: text('message'), 4: text('reason'), 5: message('details', details), 6: number('code') });
+
 function readEvent(frame: Buffer): WatchEvent {
-  let type = '';
-  let object: Buffer | undefined;
-  for (const field of fieldsOf(frame)) {
-    if (field.number === 1) type = textOf(field.bytes);
-    else if (field.number === 2) object = only(field.bytes, 1);
-  }
-  if (object === undefined) throw new FrameError('an event has no object');
-  const content = unwrap(object);
-  switch (type) {
+  const reader = new Reader(frame);
+  const event = reader.message(frame.length, watchEvent);
+  const raw = (event['object'] as { readonly raw?: Place } | undefined)?.raw;
+  if (raw === undefined) throw new FrameError('an event has no object');
+  const end = unwrap(reader, raw);
+  switch (event['type']) {
     case 'ADDED':
     case 'MODIFIED':
-      return { kind: 'changed', object: readPod(content) };
+      return { kind: 'changed', object: readPod(reader, end) };
     case 'DELETED':
-      return { kind: 'deleted', object: readPod(content) };
+      return { kind: 'deleted', object: readPod(reader, end) };
     case 'BOOKMARK':
-      return { kind: 'bookmark', ...readBookmark(content) };
+      return { kind: 'bookmark', ...readBookmark(reader, end) };
     case 'ERROR':
-      return { kind: 'error', status: readStatusMessage(content) };
+      return { kind: 'error', status: readStatus(reader.message(end, status)) };
     default:
-      throw new FrameError(`unknown event type ${JSON.stringify(type)}`);
+      throw new FrameError(`unknown event type ${JSON.stringify(event['type'])}`);
   }
 }
 
 function readPage(body: Buffer): ListPage {
   const objects: WireObject[] = [];
-  let version = '';
-  let continueToken = '';
-  for (const field of fieldsOf(unwrap(body))) {
-    if (field.number === 2) objects.push(readPod(field.bytes));
-    if (field.number !== 1) continue;
-    for (const meta of fieldsOf(field.bytes)) {
-      if (meta.number === 2) version = textOf(meta.bytes);
-      if (meta.number === 3) continueToken = textOf(meta.bytes);
-    }
-  }
-  if (version === '') throw new FrameError('the list has no resourceVersion');
-  return { objects, version, ...(continueToken !== '' && { continueToken }) };
+  const podList = shape({
+    1: message('metadata', listMeta),
+    2: (_into, _value, reader, end) => {
+      objects.push(readPod(reader, end));
+    },
+  });
+  const reader = new Reader(body);
+  const page = reader.message(unwrap(reader, { start: 0, end: body.length }), podList);
+  const meta = (page['metadata'] ?? {}) as { readonly resourceVersion?: string; readonly continue?: string };
+  if (!meta.resourceVersion) throw new FrameError('the list has no resourceVersion');
+  return { objects, version: meta.resourceVersion, ...(meta.continue && { continueToken: meta.continue }) };
 }
 
-/** `Unknown`: field 1 says what it is, field 2 is it. */
-function unwrap(bytes: Buffer): Buffer {
-  if (!bytes.subarray(0, 4).equals(magic)) throw new FrameError('an object does not begin with k8s\\0');
-  return only(bytes.subarray(4), 2);
-}
-
-/** The one field that matters; an empty message if it is absent, as protobuf leaves out what is empty. */
-function only(message: Buffer, number: number): Buffer {
-  let found: Buffer = Buffer.alloc(0);
-  for (const field of fieldsOf(message)) if (field.number === number) found = field.bytes;
-  return found;
-}
-
-function readStatusMessage(bytes: Buffer): ApiStatus {
-  let [code, reason, message, retryAfterMs] = [0, '', '', 0];
-  const causes: string[] = [];
-  for (const field of fieldsOf(bytes)) {
-    if (field.number === 3) message = textOf(field.bytes);
-    else if (field.number === 4) reason = textOf(field.bytes);
-    else if (field.number === 6) code = field.value;
-    else if (field.number === 5) {
-      for (const detail of fieldsOf(field.bytes)) {
-        if (detail.number === 4) causes.push(textOf(only(detail.bytes, 1)));
-        if (detail.number === 5) retryAfterMs = detail.value * 1000;
-      }
-    }
-  }
-  return { code, reason, message, causes, ...(retryAfterMs > 0 && { retryAfterMs }) };
+/** Steps into an `Unknown` and answers where the object in it ends. An empty object may be left out by its writer. */
+function unwrap(reader: Reader, { start, end }: Place): number {
+  if (!reader.bytes.subarray(start, start + 4).equals(magic))
+    throw new FrameError('an object does not begin with k8s\\0');
+  reader.at = start + 4;
+  const raw = reader.message(end, unknown)['raw'] as Place | undefined;
+  reader.at = raw?.start ?? end;
+  return raw?.end ?? end;
 }

@@ -1,63 +1,22 @@
 import type { WireObject } from './codec.ts';
 import { FrameError } from './codec.ts';
-import { entryOf, fieldsOf, textOf } from './protobuf-reader.ts';
+import { boolean, list, message, number, shape, stringMap, text } from './protobuf-reader.ts';
+import type { Message, Reader, TakeField } from './protobuf-reader.ts';
 
-type Json = Record<string, unknown>;
-
-/** What a message's fields mean: number -> how it is put into an object. Other fields are skipped. */
-type Shape = Readonly<Record<number, (into: Json, value: number, bytes: Buffer) => void>>;
-
-const text =
-  (name: string) =>
-  (into: Json, _value: number, bytes: Buffer): void => {
-    into[name] = textOf(bytes);
+/** `Time` as the text that JSON has for it. */
+function time(name: string): TakeField {
+  const fields = shape({ 1: number('seconds') });
+  return (into, _value, reader, end) => {
+    const { seconds } = reader.message(end, fields, { seconds: 0 }) as { seconds: number };
+    const date = new Date(seconds * 1000);
+    if (Number.isNaN(date.getTime())) throw new FrameError(`protobuf: ${name} is no time`);
+    into[name] = date.toISOString().replace('.000Z', 'Z');
   };
+}
 
-const number =
-  (name: string) =>
-  (into: Json, value: number): void => {
-    into[name] = value;
-  };
-
-const boolean =
-  (name: string) =>
-  (into: Json, value: number): void => {
-    into[name] = value !== 0;
-  };
-
-const message =
-  (name: string, shape: Shape) =>
-  (into: Json, _value: number, bytes: Buffer): void => {
-    into[name] = read(bytes, shape);
-  };
-
-const list =
-  (name: string, shape: Shape) =>
-  (into: Json, _value: number, bytes: Buffer): void => {
-    const items = (into[name] ??= []) as unknown[];
-    items.push(read(bytes, shape));
-  };
-
-/** `Object.create(null)` cannot be told from JSON's objects, and a label may be called `__proto__`. */
-const stringMap =
-  (name: string) =>
-  (into: Json, _value: number, bytes: Buffer): void => {
-    const map = (into[name] ??= Object.create(null) as Json) as Json;
-    const [key, value] = entryOf(bytes);
-    map[key] = value;
-  };
-
-const time =
-  (name: string) =>
-  (into: Json, _value: number, bytes: Buffer): void => {
-    let seconds = 0;
-    for (const field of fieldsOf(bytes)) if (field.number === 1) seconds = field.value;
-    into[name] = new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
-  };
-
-// Field numbers: k8s.io/apimachinery/pkg/apis/meta/v1 and k8s.io/api/core/v1, generated.proto.
-const ownerReference: Shape = { 1: text('kind'), 3: text('name'), 6: boolean('controller') };
-const metadata: Shape = {
+// Field numbers: generated.proto of k8s.io/apimachinery/pkg/apis/meta/v1 and of k8s.io/api/core/v1.
+const ownerReference = shape({ 1: text('kind'), 3: text('name'), 6: boolean('controller') });
+const metadata = shape({
   1: text('name'),
   3: text('namespace'),
   5: text('uid'),
@@ -65,54 +24,52 @@ const metadata: Shape = {
   8: time('creationTimestamp'),
   9: time('deletionTimestamp'),
   11: stringMap('labels'),
-  12: stringMap('annotations'),
   13: list('ownerReferences', ownerReference),
-};
-const containerPort: Shape = { 1: text('name'), 3: number('containerPort'), 4: text('protocol') };
-const container: Shape = { 6: list('ports', containerPort), 24: text('restartPolicy') };
-const spec: Shape = {
+});
+const containerPort = shape({ 1: text('name'), 3: number('containerPort'), 4: text('protocol') });
+const container = shape({ 6: list('ports', containerPort), 24: text('restartPolicy') });
+const spec = shape({
   2: list('containers', container),
   10: text('nodeName'),
   11: boolean('hostNetwork'),
   20: list('initContainers', container),
-};
-const status: Shape = { 1: text('phase'), 6: text('podIP'), 12: list('podIPs', { 1: text('ip') }) };
-const pod: Shape = { 1: message('metadata', metadata), 2: message('spec', spec), 3: message('status', status) };
+});
+const status = shape({ 1: text('phase'), 6: text('podIP'), 12: list('podIPs', shape({ 1: text('ip') })) });
+const pod = shape({ 1: message('metadata', metadata), 2: message('spec', spec), 3: message('status', status) });
+const bookmark = shape({
+  1: message('metadata', shape({ 6: text('resourceVersion'), 12: stringMap('annotations') })),
+});
 
 /** Reads a Pod message into the shape of its JSON, as far as the engine needs it. Throws {@link FrameError}. */
-export function readPod(bytes: Buffer): WireObject {
-  const raw = readPodFields(bytes);
-  const meta = (raw['metadata'] ?? {}) as Json;
-  const need = (name: string): string => {
-    const value = meta[name];
-    if (typeof value !== 'string' || value === '') throw new FrameError(`${name} is missing`);
-    return value;
-  };
+export function readPod(reader: Reader, end: number): WireObject {
+  const raw = reader.message(end, pod, { apiVersion: 'v1', kind: 'Pod' });
+  const meta = metadataOf(raw);
   const namespace = meta['namespace'];
   return {
-    uid: need('uid'),
-    version: need('resourceVersion'),
-    name: need('name'),
+    uid: need(meta, 'uid'),
+    version: need(meta, 'resourceVersion'),
+    name: need(meta, 'name'),
     namespace: typeof namespace === 'string' ? namespace : '',
-    raw: { apiVersion: 'v1', kind: 'Pod', ...raw },
+    raw,
   };
 }
 
 /** The version of a bookmark and whether it ends the initial events: nothing else of its object is of use. */
-export function readBookmark(bytes: Buffer): { readonly version: string; readonly initialEnd: boolean } {
-  const meta = (readPodFields(bytes)['metadata'] ?? {}) as Json;
-  const annotations = (meta['annotations'] ?? {}) as Json;
-  const version = meta['resourceVersion'];
-  if (typeof version !== 'string' || version === '') throw new FrameError('resourceVersion is missing');
-  return { version, initialEnd: annotations['k8s.io/initial-events-end'] === 'true' };
+export function readBookmark(reader: Reader, end: number): { readonly version: string; readonly initialEnd: boolean } {
+  const meta = metadataOf(reader.message(end, bookmark));
+  const annotations = (meta['annotations'] ?? {}) as Message;
+  return {
+    version: need(meta, 'resourceVersion'),
+    initialEnd: annotations['k8s.io/initial-events-end'] === 'true',
+  };
 }
 
-function readPodFields(bytes: Buffer): Json {
-  return read(bytes, pod);
+function metadataOf(object: Message): Message {
+  return (object['metadata'] ?? {}) as Message;
 }
 
-function read(bytes: Buffer, shape: Shape): Json {
-  const into: Json = {};
-  for (const field of fieldsOf(bytes)) shape[field.number]?.(into, field.value, field.bytes);
-  return into;
+function need(meta: Message, name: string): string {
+  const value = meta[name];
+  if (typeof value !== 'string' || value === '') throw new FrameError(`${name} is missing`);
+  return value;
 }

@@ -1,84 +1,135 @@
 import { FrameError } from './codec.ts';
 
-/** One field of a message: its number, and its value as the wire type allows. */
-export interface Field {
-  readonly number: number;
-  /** Varints and fixed-width values; 0 for bytes. Exact up to 2^53. */
-  readonly value: number;
-  /** Length-delimited values, as a view of the message; empty for numbers. */
-  readonly bytes: Buffer;
-}
-
-const nothing = Buffer.alloc(0);
+/** What a message's fields become. */
+export type Message = Record<string, unknown>;
 
 /**
- * The fields of one protobuf message in order. Throws {@link FrameError} for anything that is no message. Views are not
- * copies: what is kept must be turned into text or copied.
+ * Takes one field: a number comes as `value`; anything else lies between the reader's position and `end`. What it does
+ * not read is skipped.
  */
-export function* fieldsOf(message: Buffer): Generator<Field> {
-  let at = 0;
-  while (at < message.length) {
-    const tag = readVarint(message, at);
-    at = tag.next;
-    const number = Math.floor(tag.value / 8);
-    if (number === 0) throw new FrameError('protobuf: field 0');
-    switch (tag.value % 8) {
-      case 0: {
-        const varint = readVarint(message, at);
-        at = varint.next;
-        yield { number, value: varint.value, bytes: nothing };
-        break;
+export type TakeField = (into: Message, value: number, reader: Reader, end: number) => void;
+
+/** The fields of a message that matter, by number. Others are skipped. */
+export type Shape = ReadonlyMap<number, TakeField>;
+
+/**
+ * Reads protobuf messages in place: one position, no views, since most of a pod is skipped. Throws {@link FrameError}
+ * for anything that is no message.
+ */
+export class Reader {
+  at: number;
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer, at = 0) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  /** Reads the message that ends at `end`. */
+  message(end: number, shape: Shape, into: Message = {}): Message {
+    while (this.at < end) {
+      const tag = this.#varint(end);
+      const take = shape.get(Math.floor(tag / 8));
+      switch (tag % 8) {
+        case 0: {
+          const value = this.#varint(end);
+          take?.(into, value, this, this.at);
+          break;
+        }
+        case 1:
+          this.#skip(8, end);
+          break;
+        case 2: {
+          const length = this.#varint(end);
+          const stop = this.at + length;
+          if (stop > end) throw new FrameError('protobuf: a value is longer than its message');
+          take?.(into, 0, this, stop);
+          this.at = stop;
+          break;
+        }
+        case 5:
+          this.#skip(4, end);
+          break;
+        default:
+          throw new FrameError(`protobuf: wire type ${tag % 8}`);
       }
-      case 1:
-        at = skip(message, at, 8);
-        break;
-      case 2: {
-        const length = readVarint(message, at);
-        const end = skip(message, length.next, length.value);
-        yield { number, value: 0, bytes: message.subarray(length.next, end) };
-        at = end;
-        break;
-      }
-      case 5:
-        at = skip(message, at, 4);
-        break;
-      default:
-        throw new FrameError(`protobuf: wire type ${tag.value % 8}`);
     }
+    return into;
+  }
+
+  /** UTF-8 text up to `end`, detached from the bytes. */
+  text(end: number): string {
+    return this.bytes.toString('utf8', this.at, end);
+  }
+
+  #skip(length: number, end: number): void {
+    this.at += length;
+    if (this.at > end) throw new FrameError('protobuf: a value is longer than its message');
+  }
+
+  /** Exact up to 2^53. A negative number comes out as a huge one: none of ours is negative. */
+  #varint(end: number): number {
+    let value = 0;
+    let scale = 1;
+    for (let length = 0; length < 10; length++) {
+      if (this.at >= end) throw new FrameError('protobuf: a number is cut short');
+      const byte = this.bytes[this.at] ?? 0;
+      this.at += 1;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+    throw new FrameError('protobuf: a number is longer than 10 bytes');
   }
 }
 
-/** UTF-8 text, detached from the buffer. */
-export function textOf(bytes: Buffer): string {
-  return bytes.toString('utf8');
+/** A shape from its fields. */
+export function shape(fields: Readonly<Record<number, TakeField>>): Shape {
+  return new Map(Object.entries(fields).map(([number, take]) => [Number(number), take]));
 }
 
-/** An entry of a `map<string, string>`: field 1 is the key, field 2 the value; both default to the empty text. */
-export function entryOf(bytes: Buffer): readonly [string, string] {
-  let key = '';
-  let value = '';
-  for (const field of fieldsOf(bytes)) {
-    if (field.number === 1) key = textOf(field.bytes);
-    else if (field.number === 2) value = textOf(field.bytes);
-  }
-  return [key, value];
+/** A text. */
+export function text(name: string): TakeField {
+  return (into, _value, reader, end) => {
+    into[name] = reader.text(end);
+  };
 }
 
-function skip(message: Buffer, at: number, length: number): number {
-  if (at + length > message.length) throw new FrameError('protobuf: a value is longer than its message');
-  return at + length;
+/** A number. */
+export function number(name: string): TakeField {
+  return (into, value) => {
+    into[name] = value;
+  };
 }
 
-/** Negative numbers take ten bytes and come out as 2^64 less than themselves, rounded: none of ours is negative. */
-function readVarint(message: Buffer, start: number): { readonly value: number; readonly next: number } {
-  let value = 0;
-  let scale = 1;
-  for (let at = start; at < start + 10; at++) {
-    const byte = message[at];
-    if (byte === undefined) throw new FrameError('protobuf: a number is cut short');
-    value += (byte & 0x7f) * scale;
-    if (byte < 0x80) return { value, next: at + 1 };
-    scale *= 128;
-  }
-  throw new FrameError('protobuf: a number is longer than 10 bytes');
+/** True or false. */
+export function boolean(name: string): TakeField {
+  return (into, value) => {
+    into[name] = value !== 0;
+  };
+}
+
+/** A message within the message. Given twice, it is merged, as protobuf demands. */
+export function message(name: string, inner: Shape): TakeField {
+  return (into, _value, reader, end) => {
+    into[name] = reader.message(end, inner, (into[name] as Message | undefined) ?? {});
+  };
+}
+
+/** One more of a list of messages. */
+export function list(name: string, inner: Shape): TakeField {
+  return (into, _value, reader, end) => {
+    const items = (into[name] ??= []) as Message[];
+    items.push(reader.message(end, inner));
+  };
+}
+
+/** One more entry of a `map<string, string>`. Without a prototype, since a label may be called `__proto__`. */
+export function stringMap(name: string): TakeField {
+  const entry = shape({ 1: text('key'), 2: text('value') });
+  return (into, _value, reader, end) => {
+    const map = (into[name] ??= Object.create(null) as Message) as Record<string, string>;
+    const { key, value } = reader.message(end, entry, { key: '', value: '' }) as { key: string; value: string };
+    map[key] = value;
+  };
 }

@@ -1,0 +1,70 @@
+import type { DeclaredPort, Endpoint } from '../../model/endpoint.ts';
+import type { Labels } from '../../model/labels.ts';
+import type { NamedPort } from '../../model/port.ts';
+import type { ModelObject } from '../../model/snapshot.ts';
+
+/**
+ * Gives pods that say the same thing the same value: those of one Deployment share labels, ports and owner, which is
+ * most of what a pod weighs. Values are immutable, so nobody can tell. Best effort: what was not seen lately is
+ * forgotten, so that the tables stay bounded while pods come and go.
+ */
+export class Sharing {
+  readonly #labels = new Recent<Labels>();
+  readonly #ports = new Recent<Ports>();
+  readonly #owners = new Recent<NonNullable<Endpoint['owner']>>();
+  readonly #texts = new Recent<string>();
+
+  /** The same object, or one of equal content that shares its parts. */
+  share(object: ModelObject): ModelObject {
+    if (object.kind !== 'Pod') return object;
+    const { labels, namedPorts, declaredPorts, owner, node } = object;
+    const ports = this.#ports.get(portsKey(declaredPorts), { namedPorts, declaredPorts });
+    return {
+      ...object,
+      ...ports,
+      namespace: this.#texts.get(object.namespace, object.namespace) as Endpoint['namespace'],
+      labels: this.#labels.get(labelsKey(labels), labels),
+      ...(node !== undefined && { node: this.#texts.get(node, node) as NonNullable<Endpoint['node']> }),
+      ...(owner !== undefined && { owner: this.#owners.get(`${owner.kind}/${owner.name}`, owner) }),
+    };
+  }
+}
+
+interface Ports {
+  readonly namedPorts: readonly NamedPort[];
+  readonly declaredPorts: readonly DeclaredPort[];
+}
+
+/** Values seen lately: at least the last `limit` distinct ones, at most twice as many. */
+class Recent<T> {
+  #young = new Map<string, T>();
+  #old = new Map<string, T>();
+
+  get(key: string, value: T): T {
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const known = this.#old.get(key) ?? value;
+    if (this.#young.size >= limit) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, known);
+    return known;
+  }
+}
+
+const limit = 20_000;
+
+/** Keys and values of valid labels hold no control characters; for others it is still injective, by their lengths. */
+function labelsKey(labels: Labels): string {
+  let key = '';
+  for (const [name, value] of labels) key += `${name.length}:${value.length}:${name}${value}`;
+  return key;
+}
+
+/** The paths decide too: they name the container and the place of each port. */
+function portsKey(ports: readonly DeclaredPort[]): string {
+  let key = '';
+  for (const { name, protocol, port, path } of ports) key += `${path.join('.')} ${port}/${protocol} ${name ?? ''};`;
+  return key;
+}
