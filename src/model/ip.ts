@@ -40,6 +40,7 @@ export function parseIp(text: string): IpAddress | undefined {
     return low === undefined ? undefined : formatIp('IPv6', ipToBigInt(low));
   }
   if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  if (text.includes('.') && /[:.]0\d+(?:\.|$)/.test(text)) return undefined;
   const parsed = ipaddr.IPv6.parse(text);
   return parsed.isIPv4MappedAddress() ? undefined : formatIp('IPv6', bytesToBigInt(parsed.toByteArray()));
 }
