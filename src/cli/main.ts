@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 
 import type { Context, Output } from './context.ts';
 import { exitCode } from './exit-code.ts';
 import type { ExitCode } from './exit-code.ts';
+import { addNodeCommands } from './node-commands.ts';
 
 /** The process's own streams, environment and signals. */
 function processContext(): Context {
@@ -66,8 +67,7 @@ function buildProgram(context: Context, finish: Finish): Command {
     .addHelpText('after', '\nExit codes: 0 yes, 1 no (denied, failed), 2 usage or failure, 3 unknown.');
   addExplain(program, context, finish);
   addTest(program, context, finish);
-  addAgent(program, context, finish);
-  addCleanup(program, context, finish);
+  addNodeCommands(program, context, finish);
   return program;
 }
 
@@ -107,45 +107,4 @@ interface ExplainFlags {
   readonly recursive: boolean;
   readonly namespace: string;
   readonly output: 'text' | 'json';
-}
-
-function addAgent(program: Command, context: Context, finish: Finish): void {
-  program
-    .command('agent')
-    .description('enforce policy for the pods of this node until stopped; the rules stay')
-    .requiredOption('--manifests <dir>', 'directory of Kubernetes objects to watch')
-    .requiredOption('--node <name>', 'the name of this node', nonEmpty)
-    .option('--ready-file <path>', 'written after the first complete apply')
-    .option('--cni-conf-dir <dir>', 'CNI configuration', '/etc/cni/net.d')
-    .option('--cni-cache-dir <dir>', 'CNI result cache', '/var/lib/cni')
-    .option('--netns-dir <dir>', 'named network namespaces', '/run/netns')
-    .action(async (options: AgentFlags) => {
-      const { agentCommand } = await import('./commands/agent.ts');
-      finish(await agentCommand(context, options));
-    });
-}
-
-/** Flags of `policy agent`. */
-export interface AgentFlags {
-  readonly manifests: string;
-  readonly node: string;
-  readonly readyFile?: string;
-  readonly cniConfDir: string;
-  readonly cniCacheDir: string;
-  readonly netnsDir: string;
-}
-
-function addCleanup(program: Command, context: Context, finish: Finish): void {
-  program
-    .command('cleanup')
-    .description('remove everything the agent ever made on this node: traffic is open afterwards')
-    .action(async () => {
-      const { cleanupCommand } = await import('./commands/cleanup.ts');
-      finish(await cleanupCommand(context));
-    });
-}
-
-function nonEmpty(value: string): string {
-  if (value === '') throw new InvalidArgumentError('It must not be empty.');
-  return value;
 }

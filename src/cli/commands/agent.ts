@@ -1,29 +1,32 @@
-import { join } from 'node:path';
-
 import { runAgent } from '../../agent/agent.ts';
+import { readConfig } from '../../agent/config-layers.ts';
 import { createLogger } from '../../agent/logger.ts';
-import { nodeName } from '../../model/names.ts';
-import { DirectorySource } from '../../source/directory.ts';
+import { openSource } from '../../agent/open-source.ts';
+import type { AgentOptionName } from '../../agent/option-table.ts';
+import { checkNft } from '../../agent/preflight.ts';
+import { renderDiagnostics } from '../../report/diagnostics.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
-import type { AgentFlags } from '../main.ts';
 
-/** Enforces a directory of manifests until the process is told to stop. */
+/** Flags of `policy agent`: those of the option table, and where the configuration file is. */
+export type AgentFlags = Readonly<Partial<Record<AgentOptionName | 'config', string | boolean>>>;
+
+/** Enforces policy for the pods of this node until the process is told to stop. */
 export async function agentCommand(context: Context, flags: AgentFlags): Promise<ExitCode> {
-  await runAgent(
-    {
-      node: nodeName(flags.node),
-      source: new DirectorySource(flags.manifests),
-      host: {
-        cniConfigDirectory: flags.cniConfDir,
-        cniCacheDirectories: [join(flags.cniCacheDir, 'results'), join(flags.cniCacheDir, 'cache/results')],
-        netnsDirectory: flags.netnsDir,
-      },
-      ...(flags.readyFile === undefined ? {} : { readyFile: flags.readyFile }),
-      logger: createLogger((line) => context.stderr.write(line)),
-    },
-    context.signal,
-  );
+  const { config: path, ...given } = flags;
+  const file = path ?? context.env['NFTPOLICY_CONFIG'];
+  const read = readConfig({ flags: given, env: context.env, ...(typeof file === 'string' && file !== '' && { file }) });
+  if (!read.ok) {
+    context.stderr.write(renderDiagnostics(read.error));
+    return exitCode.usage;
+  }
+  const { config, warnings } = read.value;
+  const logger = createLogger((line) => context.stderr.write(line), config.logLevel);
+  for (const { code, message, help } of warnings) logger.warn({ code, help }, message);
+  await checkNft(logger);
+  const source = await openSource(config, context.env);
+  logger.info({ config }, 'configuration');
+  await runAgent({ config, source, logger }, context.signal);
   return exitCode.ok;
 }

@@ -1,0 +1,168 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { format } from 'prettier';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { readConfig } from './config-layers.ts';
+import { configJsonSchema, parseListen } from './config.ts';
+import { agentOptionNames, agentOptions, flagOf, variableOf } from './option-table.ts';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'nftpolicy-config-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(text: string): string {
+  const path = join(directory, 'config.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+const problemsOf = (input: Parameters<typeof readConfig>[0]): string[] => {
+  const result = readConfig(input);
+  if (result.ok) throw new Error('it was accepted');
+  return result.error.map(({ code, message, help, span }) => {
+    const at = span === undefined ? '' : `${span.start.line}:${span.start.column} `;
+    return `${at}${code} ${message} | ${help ?? ''}`;
+  });
+};
+
+describe('the configuration', () => {
+  test('needs nothing but the name of the node', () => {
+    const result = readConfig({ flags: {}, env: { NODE_NAME: 'node-1' } });
+    expect(result).toEqual({
+      ok: true,
+      value: {
+        warnings: [],
+        config: {
+          node: 'node-1',
+          enforcement: {
+            enforce: 'every-packet',
+            unknownPods: 'drop',
+            reject: false,
+            policeNodeEgress: false,
+            recordDenied: true,
+          },
+          listen: { host: '127.0.0.1', port: 9478 },
+          stateDir: '/var/lib/nftpolicy',
+          cniConfDir: '/etc/cni/net.d',
+          cniCacheDir: '/var/lib/cni',
+          netnsDir: '/run/netns',
+          logLevel: 'info',
+        },
+      },
+    });
+  });
+
+  test('takes flags before the environment before the file', () => {
+    const result = readConfig({
+      flags: { node: 'by-flag', reject: true },
+      env: { NFTPOLICY_NODE: 'by-env', NFTPOLICY_ENFORCE: 'new-connections', NFTPOLICY_RECORD_DENIED: 'false' },
+      file: file('node: by-file\nenforce: every-packet\nunknownPods: accept\nrecordDenied: true\nlisten: "off"\n'),
+    });
+    expect(result.ok && result.value.config).toMatchObject({
+      node: 'by-flag',
+      enforcement: { enforce: 'new-connections', unknownPods: 'accept', reject: true, recordDenied: false },
+    });
+    expect(result.ok && result.value.config.listen).toBeUndefined();
+  });
+
+  test('prefers NFTPOLICY_NODE to NODE_NAME', () => {
+    const result = readConfig({ flags: {}, env: { NODE_NAME: 'a', NFTPOLICY_NODE: 'b' } });
+    expect(result.ok && result.value.config.node).toBe('b');
+  });
+
+  test('reports all problems of all layers at once, with places', () => {
+    const problems = problemsOf({
+      flags: { enforce: 'sometimes', node: 'Node_1' },
+      env: { NFTPOLICY_REJECT: 'maybe' },
+      file: file('node: node-1\nunknownPod: drop\nlisten: nowhere\nreject: "yes"\n'),
+    });
+    expect(problems).toEqual([
+      expect.stringMatching(/^4:1 C003 reject: "yes" cannot be used \| A boolean is needed/),
+      expect.stringMatching(/^3:1 C003 listen: "nowhere" cannot be used/),
+      expect.stringMatching(/^2:1 C002 unknown option "unknownPod" \| Did you mean unknownPods\?/),
+      expect.stringMatching(/^C003 NFTPOLICY_REJECT: "maybe" cannot be used/),
+      expect.stringMatching(/^C003 --node: "Node_1" cannot be used/),
+      expect.stringMatching(/^C003 --enforce: "sometimes" cannot be used \| Choose every-packet or new-connections/),
+    ]);
+  });
+
+  test('says where a file is no configuration', () => {
+    expect(problemsOf({ flags: {}, env: {}, file: file('- node\n') })[0]).toMatch(/^1:1 C001 a map of options/);
+    expect(problemsOf({ flags: {}, env: {}, file: file('node: [\n') })[0]).toMatch(/I002/);
+    expect(problemsOf({ flags: {}, env: {}, file: '/nowhere.yaml' })[0]).toMatch(/^C001 cannot read \/nowhere.yaml/);
+  });
+
+  test('needs a node and one source only', () => {
+    expect(problemsOf({ flags: {}, env: {} })).toEqual([expect.stringMatching(/^C004 the name of this node/)]);
+    expect(problemsOf({ flags: { node: 'n', manifests: 'd', context: 'c' }, env: {} })).toEqual([
+      expect.stringMatching(/^C005 manifests cannot be used together/),
+    ]);
+  });
+
+  test('warns of variables it does not know, except those of a Service of its name', () => {
+    const env = { NFTPOLICY_REJCT: 'true', NFTPOLICY_SERVICE_HOST: '10.0.0.1', NFTPOLICY_PORT_80_TCP: 'x' };
+    const result = readConfig({ flags: { node: 'n' }, env });
+    expect(result.ok && result.value.warnings.map(({ message, help }) => `${message}: ${help ?? ''}`)).toEqual([
+      'unknown environment variable NFTPOLICY_REJCT: Did you mean NFTPOLICY_REJECT? It is ignored.',
+    ]);
+  });
+
+  test('keeps no state for a directory of manifests unless told to', () => {
+    const state = (flags: object): string | undefined => {
+      const result = readConfig({ flags: { node: 'n', ...flags }, env: {} });
+      return result.ok ? result.value.config.stateDir : 'refused';
+    };
+    expect(state({ manifests: 'd' })).toBeUndefined();
+    expect(state({ manifests: 'd', stateDir: '/s' })).toBe('/s');
+    expect(state({ stateDir: 'off' })).toBeUndefined();
+  });
+});
+
+test.each([
+  ['127.0.0.1:9478', { host: '127.0.0.1', port: 9478 }],
+  ['[::1]:1', { host: '::1', port: 1 }],
+  [':9478', { host: '::', port: 9478 }],
+  ['localhost:0', { host: 'localhost', port: 0 }],
+  ['::1:9', undefined],
+  ['9478', undefined],
+  ['host:99999', undefined],
+])('the address %s is read as %o', (text, expected) => {
+  expect(parseListen(text)).toEqual(expected);
+});
+
+test('flags and variables are spelt from the names of options', () => {
+  expect(agentOptionNames.map((name) => [flagOf(name), variableOf(name)])).toContainEqual([
+    '--police-node-egress',
+    'NFTPOLICY_POLICE_NODE_EGRESS',
+  ]);
+});
+
+test('the defaults in the help are those in force', () => {
+  const told = Object.fromEntries(
+    agentOptionNames.flatMap((name) => {
+      const text = agentOptions[name].default;
+      return text === undefined ? [] : [[name, text] as const];
+    }),
+  );
+  const spoken = readConfig({ flags: { node: 'n', ...told }, env: {} });
+  expect(spoken).toEqual(readConfig({ flags: { node: 'n' }, env: {} }));
+  expect(spoken.ok).toBe(true);
+});
+
+test('the choices in the help are those of the schema', () => {
+  const { properties } = configJsonSchema() as { properties: Record<string, { enum?: string[]; type?: string }> };
+  expect(agentOptionNames.map((name) => agentOptions[name].choices)).toEqual(
+    agentOptionNames.map((name) => properties[name]?.enum),
+  );
+});
+
+test('schemas/config.json is what the schema in the source gives', async () => {
+  const path = join(import.meta.dirname, '../../schemas/config.json');
+  const text = await format(JSON.stringify(configJsonSchema()), { parser: 'json', printWidth: 120 });
+  if (process.env['UPDATE_GOLDENS'] !== undefined) writeFileSync(path, text);
+  expect(readFileSync(path, 'utf8')).toBe(text);
+});
