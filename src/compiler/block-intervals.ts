@@ -17,7 +17,7 @@ export interface BlockRule {
 export interface BlockElements {
   /** `addresses . protocol . ports`. */
   readonly withPorts: readonly string[];
-  /** `addresses . 0-255`: any protocol. */
+  /** `addresses . ipv4`: any protocol. The second field is there because single-field interval sets are banned. */
   readonly anyPort: readonly string[];
 }
 
@@ -37,7 +37,10 @@ export function blockElements(rules: readonly BlockRule[], family: IpFamily): Bl
         withPorts.push(`${formatInterval(family, interval)} . ${protocol.toLowerCase()} . ${ports}`);
     }
   }
-  return { withPorts, anyPort: anyPort.map((interval) => `${formatInterval(family, interval)} . 0-255`) };
+  return {
+    withPorts,
+    anyPort: anyPort.map((interval) => `${formatInterval(family, interval)} . ${family.toLowerCase()}`),
+  };
 }
 
 interface Slice {

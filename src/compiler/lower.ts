@@ -15,13 +15,17 @@ import { podChainName } from './object-names.ts';
 import { isSinglePort, isWholeProtocol } from './port-set.ts';
 import type { PortName, PortSet, ProtocolPorts } from './port-set.ts';
 import type { DesiredChain, DesiredRule, DispatchVerdict } from './ruleset.ts';
-import { intervalSpec, peersSpec, portsSpec } from './set-spec.ts';
+import { intervalSpec, peersSpec, portNumbersSpec, portsSpec } from './set-spec.ts';
 import type { SetPart, SetSpec } from './set-spec.ts';
 
 /** More selector rules than this per family become one lookup of `address . protocol . port`. */
 export const flattenAbove = 8;
 /** More block rules than this per family become one concatenated interval lookup. */
 export const intervalAbove = 16;
+/** A rule with more port entries than this matches them by one lookup of `protocol . port`. */
+export const portSetAbove = 8;
+/** More single ports than this in one rule are not multiplied with its peers. */
+const flatPortsUpTo = 32;
 /** A block with more exceptions than this is lowered to intervals even alone: each exception costs a comparison. */
 const exceptionsAbove = 16;
 
@@ -109,7 +113,7 @@ class SectionLowering {
 
   #anyoneRules(rule: MergedRule): readonly DesiredRule[] {
     if (rule.peers.kind !== 'any') return [];
-    const plain = portMatches(rule.ports).map((ports) => toRule([...ports, accept()], rule.provenance));
+    const plain = this.#portMatches(rule.ports).map((ports) => toRule([...ports, accept()], rule.provenance));
     const names = portNames(rule.ports);
     if (names.length === 0) return plain;
     const named = this.#families.map((family) => {
@@ -125,7 +129,7 @@ class SectionLowering {
       return selectors.length === 0 ? [] : [{ rule, selectors }];
     });
     const count = rules.reduce(
-      (sum, { rule }) => sum + portMatches(rule.ports).length + Math.sign(portNames(rule.ports).length),
+      (sum, { rule }) => sum + portMatches(rule.ports).matches.length + Math.sign(portNames(rule.ports).length),
       0,
     );
     const flatten = count > flattenAbove;
@@ -135,7 +139,7 @@ class SectionLowering {
     for (const { rule, selectors } of rules) {
       const { flat, rest } = flatten ? splitSinglePorts(rule.ports) : { flat: [], rest: rule.ports };
       const names = portNames(rule.ports);
-      const matchesLeft = portMatches(rest);
+      const matchesLeft = this.#portMatches(rest);
       if (matchesLeft.length > 0) {
         const spec = this.#use(peersSpec(selectors, family));
         for (const ports of matchesLeft) {
@@ -164,7 +168,7 @@ class SectionLowering {
       const blocks = rule.peers.kind === 'some' ? rule.peers.blocks.filter(({ cidr }) => cidr.family === family) : [];
       return blocks.length === 0 ? [] : [{ rule, blocks, ports: rule.ports }];
     });
-    const count = rules.reduce((sum, { blocks, ports }) => sum + blocks.length * portMatches(ports).length, 0);
+    const count = rules.reduce((sum, { blocks, ports }) => sum + blocks.length * portMatches(ports).matches.length, 0);
     const asIntervals =
       count > intervalAbove || rules.some(({ blocks }) => blocks.some(({ except }) => except.length > exceptionsAbove));
     const lowered: DesiredRule[] = [];
@@ -173,7 +177,7 @@ class SectionLowering {
       const { anyPort, withPorts } = blockElements(rules, family);
       if (anyPort.length > 0) {
         const spec = this.#use(intervalSpec(anyPort, false, family));
-        const key = concat(this.#peerAddress(family), meta('l4proto'));
+        const key = concat(this.#peerAddress(family), meta('nfproto'));
         lowered.push(toRule([match(key, setRef(spec.name)), accept()], provenance));
       }
       if (withPorts.length > 0) {
@@ -186,7 +190,7 @@ class SectionLowering {
       for (const block of blocks) {
         const address = this.#blockMatches(block);
         if (!asIntervals) {
-          for (const match of portMatches(ports))
+          for (const match of this.#portMatches(ports))
             lowered.push(toRule([...match, ...address, accept()], rule.provenance));
         }
         if (names.length > 0) {
@@ -205,7 +209,7 @@ class SectionLowering {
     }
     const { anyPort } = blockElements([{ ports: { kind: 'any' }, blocks: [block] }], block.cidr.family);
     const intervals = this.#use(intervalSpec(anyPort, false, block.cidr.family));
-    const key = concat(this.#peerAddress(block.cidr.family), meta('l4proto'));
+    const key = concat(this.#peerAddress(block.cidr.family), meta('nfproto'));
     return [toRule([match(key, setRef(intervals.name)), this.#portLookup(spec), accept()], provenance)];
   }
 
@@ -227,6 +231,13 @@ class SectionLowering {
     return payload(family === 'IPv4' ? 'ip' : 'ip6', this.#direction === 'ingress' ? 'saddr' : 'daddr');
   }
 
+  /** One list of matches per rule needed. */
+  #portMatches(ports: PortSet): readonly (readonly Statement[])[] {
+    const { matches, spec } = portMatches(ports);
+    if (spec !== undefined) this.#use(spec);
+    return matches;
+  }
+
   #portLookup(spec: SetSpec): Statement {
     const used = this.#use(spec);
     return match(concat(this.#peerAddress(used.family), meta('l4proto'), payload('th', 'dport')), setRef(used.name));
@@ -238,11 +249,20 @@ class SectionLowering {
   }
 }
 
-/** One list of matches per rule needed: none for any port, and per protocol its single ports together and each range alone. */
-function portMatches(ports: PortSet): readonly (readonly Statement[])[] {
-  return ports.kind === 'any' ? [[]] : ports.numbers.flatMap(protocolMatches);
+/** How a rule matches its ports: not at all for any port, inline for a few entries, by one lookup for many. */
+function portMatches(ports: PortSet): {
+  readonly matches: readonly (readonly Statement[])[];
+  readonly spec?: SetSpec;
+} {
+  if (ports.kind === 'any') return { matches: [[]] };
+  const inline = ports.numbers.flatMap(protocolMatches);
+  const entries = ports.numbers.reduce((sum, { intervals }) => sum + intervals.length, 0);
+  if (inline.length <= portSetAbove && entries <= flatPortsUpTo) return { matches: inline };
+  const spec = portNumbersSpec(ports.numbers);
+  return { matches: [[match(concat(meta('l4proto'), payload('th', 'dport')), setRef(spec.name))]], spec };
 }
 
+/** Per protocol its single ports together and each range alone. */
 function protocolMatches({ protocol, intervals }: ProtocolPorts): readonly (readonly Statement[])[] {
   const name = protocol.toLowerCase();
   if (intervals.some(isWholeProtocol)) return [[match(meta('l4proto'), name)]];
@@ -258,6 +278,8 @@ function protocolMatches({ protocol, intervals }: ProtocolPorts): readonly (read
 
 function splitSinglePorts(ports: PortSet): { readonly flat: SetPart['numbers']; readonly rest: PortSet } {
   if (ports.kind === 'any') return { flat: [], rest: ports };
+  const singles = ports.numbers.reduce((sum, { intervals }) => sum + intervals.filter(isSinglePort).length, 0);
+  if (singles > flatPortsUpTo) return { flat: [], rest: { ...ports, names: [] } };
   const flat = ports.numbers.flatMap(({ protocol, intervals }) =>
     intervals.filter(isSinglePort).map(({ from }) => ({ protocol, port: from })),
   );

@@ -16,11 +16,13 @@ export function podChainName(interfaceName: string, direction: Direction): strin
 
 /**
  * A readable, stable name for an object defined by its content: `<kind>-<slug>-<digest>-<4|6>`. Only the digest
- * (64 bits of SHA-256) identifies; the slug is for people.
+ * (64 bits of SHA-256) identifies; the slug is for people. Without a family there is no suffix.
  */
-export function contentName(kind: string, words: readonly string[], canonical: string, family: IpFamily): string {
+export function contentName(kind: string, words: readonly string[], canonical: string, family?: IpFamily): string {
   const slug = slugOf(words);
-  return `${kind}-${slug === '' ? '' : `${slug}-`}${digest(canonical)}-${familyDigit(family)}`;
+  return [kind, slug, digest(canonical), family === undefined ? '' : familyDigit(family)]
+    .filter((part) => part !== '')
+    .join('-');
 }
 
 function slugOf(words: readonly string[]): string {

@@ -4,7 +4,7 @@ import type { Protocol } from '../model/port.ts';
 import type { PeerSelector } from '../selector/peer-selector.ts';
 import { namedPortNumbers } from './evaluate.ts';
 import { contentName } from './object-names.ts';
-import type { PortName } from './port-set.ts';
+import type { PortName, ProtocolPorts } from './port-set.ts';
 
 /** One port number of a protocol. */
 export interface PortNumber {
@@ -25,6 +25,7 @@ export interface SetPart {
  */
 export interface SetSpec {
   readonly name: string;
+  /** Of the addresses in it; without meaning for a set that holds none. */
   readonly family: IpFamily;
   readonly type: readonly string[];
   /** Members are addresses alone (`false`) or `address . protocol . port`. */
@@ -74,14 +75,30 @@ export function portsSpec(kind: 'flat' | 'named', parts: readonly SetPart[], fam
   };
 }
 
-/** A set of disjoint intervals of addresses with protocols (and ports). */
+/** A set of disjoint intervals of addresses, with protocols and ports or for any of them. */
 export function intervalSpec(fixed: readonly string[], withPorts: boolean, family: IpFamily): SetSpec {
-  const type = withPorts ? [addressType(family), 'inet_proto', 'inet_service'] : [addressType(family), 'inet_proto'];
+  const type = withPorts ? [addressType(family), 'inet_proto', 'inet_service'] : [addressType(family), 'nf_proto'];
   return {
     name: contentName('blocks', [], `${type.join('.')}\n${fixed.join('\n')}`, family),
     family,
     type,
     withPorts,
+    parts: [],
+    fixed,
+    interval: true,
+  };
+}
+
+/** The set of `protocol . ports` of a rule with many port entries; the same in both families. */
+export function portNumbersSpec(ports: readonly ProtocolPorts[]): SetSpec {
+  const fixed = ports.flatMap(({ protocol, intervals }) =>
+    intervals.map(({ from, to }) => `${protocol.toLowerCase()} . ${from === to ? from : `${from}-${to}`}`),
+  );
+  return {
+    name: contentName('ports', [], fixed.join('\n')),
+    family: 'IPv4',
+    type: ['inet_proto', 'inet_service'],
+    withPorts: false,
     parts: [],
     fixed,
     interval: true,
