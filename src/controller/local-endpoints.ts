@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import type { EffectivePolicy } from '../compiler/effective-policy.ts';
 import { lowerEndpoint } from '../compiler/lower.ts';
 import type { LoweredEndpoint } from '../compiler/lower.ts';
 import { resolve } from '../compiler/resolve.ts';
@@ -23,6 +24,8 @@ interface LocalEndpoint {
   /** The pod that was lowered: absent if the binding's pod is unknown, finished or another. */
   subject: Endpoint | undefined;
   lowered: LoweredEndpoint | undefined;
+  /** Policies that were lowered, in order. */
+  policies: readonly NetworkPolicy[];
 }
 
 /** The pods bound on this node. Each is resolved and lowered again only when something it depends on was marked. */
@@ -51,7 +54,7 @@ export class LocalEndpoints {
         return endpoint;
       }
       this.#markedPods.add(binding.pod);
-      return { binding, subject: undefined, lowered: undefined };
+      return { binding, subject: undefined, lowered: undefined, policies: [] };
     });
     for (const endpoint of this.#endpoints) if (!kept.has(endpoint)) this.#settle(endpoint, undefined);
     this.#endpoints = endpoints;
@@ -86,8 +89,7 @@ export class LocalEndpoints {
       const subject = pod !== undefined && pod.uid === uid && isPoliced(pod) ? pod : undefined;
       const marked = subject !== undefined && this.#markedNamespaces.has(subject.namespace);
       if (!marked && (!this.#markedPods.has(key) || sameSubject(endpoint.subject, subject))) continue;
-      this.#settle(endpoint, subject);
-      changed = true;
+      if (this.#settle(endpoint, subject)) changed = true;
     }
     this.#markedPods.clear();
     this.#markedNamespaces.clear();
@@ -100,18 +102,31 @@ export class LocalEndpoints {
     return this.#endpoints.flatMap(({ lowered }) => (lowered === undefined ? [] : [lowered]));
   }
 
-  /** New sets are retained before old ones are released, so that a set in both is kept. */
-  #settle(endpoint: LocalEndpoint, subject: Endpoint | undefined): void {
+  /** Answers whether the endpoint was lowered again. New sets are retained before old ones are released: both keep what they share. */
+  #settle(endpoint: LocalEndpoint, subject: Endpoint | undefined): boolean {
     const before = endpoint.lowered;
-    const after =
-      subject === undefined
-        ? undefined
-        : lowerEndpoint(resolve(this.#sources.policies(subject.namespace), subject), endpoint.binding);
+    const effective = subject === undefined ? undefined : resolve(this.#sources.policies(subject.namespace), subject);
+    const policies = effective === undefined ? [] : decidingPolicies(effective);
+    const keep =
+      subject !== undefined && sameSubject(endpoint.subject, subject) && sameList(endpoint.policies, policies);
+    endpoint.subject = subject;
+    endpoint.policies = policies;
+    if (keep) return false;
+    const after = effective === undefined ? undefined : lowerEndpoint(effective, endpoint.binding);
     for (const spec of after?.sets ?? []) this.#sets.retain(spec);
     for (const spec of before?.sets ?? []) this.#sets.release(spec);
-    endpoint.subject = subject;
     endpoint.lowered = after;
+    return before !== after;
   }
+}
+
+/** Every policy that selects the subject, each once for each direction; with the subject they decide all there is to lower. */
+function decidingPolicies({ ingress, egress }: EffectivePolicy): readonly NetworkPolicy[] {
+  return [egress, ingress].flatMap(({ policies, audits }) => [...policies, ...audits].map(({ policy }) => policy));
+}
+
+function sameList<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, position) => item === b[position]);
 }
 
 /** Whether policies select both pods alike and name the same ports on them. */

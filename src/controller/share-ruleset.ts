@@ -24,10 +24,11 @@ function shareTable(previous: DesiredTable, next: DesiredTable): DesiredTable {
 
 /** The elements of a set of peers are a value of their own: equal exactly if identical, so they are not compared. */
 function shareSet(previous: DesiredSet, next: DesiredSet): DesiredSet {
-  const { elements: before, ...shape } = previous;
-  const { elements: after, ...nextShape } = next;
+  const { elements: before } = previous;
+  const { elements: after } = next;
   const sameElements = before === after || (isPlain(before) && isPlain(after) && isDeepStrictEqual(before, after));
-  return sameElements && isDeepStrictEqual(shape, nextShape) ? previous : next;
+  if (!sameElements || previous.interval !== next.interval) return next;
+  return isDeepStrictEqual([previous.type, previous.dynamic], [next.type, next.dynamic]) ? previous : next;
 }
 
 function isPlain(elements: ReadonlySet<string>): boolean {

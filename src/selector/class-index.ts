@@ -109,8 +109,11 @@ export class ClassIndex {
     const touched: Touched = new Map();
     this.#reproject();
     this.#updateNamespaces(touched);
-    for (const [entry, before] of this.#updatePods()) if (!touched.has(entry)) touched.set(entry, before);
     const changes: MembershipChange[] = [];
+    for (const entry of this.#updatePods(touched)) {
+      const after = membership(entry);
+      if (after !== undefined) changes.push({ before: undefined, after });
+    }
     for (const [entry, before] of touched) {
       const after = membership(entry);
       if (before !== undefined || after !== undefined) changes.push({ before, after });
@@ -165,67 +168,77 @@ export class ClassIndex {
     this.#newNamespaces.clear();
   }
 
-  #updatePods(): Touched {
-    const touched: Touched = new Map();
+  /** Answers the pods that are new. */
+  #updatePods(touched: Touched): readonly PodEntry[] {
+    const moved: Touched = new Map();
+    const added: PodEntry[] = [];
     for (const [key, pod] of this.#newPods) {
       const entry = this.#pods.get(key);
       if (entry === undefined) {
-        if (pod !== undefined) this.#addPod(key, pod, touched);
+        if (pod !== undefined) added.push(this.#addPod(key, pod, moved));
       } else {
-        touch(touched, entry);
-        if (pod === undefined) this.#removePod(key, entry, touched);
-        else this.#replacePod(entry, pod, touched);
+        touch(moved, entry);
+        if (pod === undefined) this.#removePod(key, entry, moved);
+        else this.#replacePod(entry, pod, moved);
       }
     }
     this.#newPods.clear();
-    for (const entry of touched.keys()) this.#settle(entry);
-    return touched;
+    for (const entry of added) {
+      moved.delete(entry);
+      this.#settle(entry);
+    }
+    for (const [entry, before] of moved) {
+      this.#settle(entry);
+      if (!touched.has(entry)) touched.set(entry, before);
+    }
+    return added;
   }
 
-  #addPod(key: PodKey, pod: Endpoint, touched: Touched): void {
+  #addPod(key: PodKey, pod: Endpoint, moved: Touched): PodEntry {
     const entry = new PodEntry(pod);
     this.#pods.set(key, entry);
-    touched.set(entry, undefined);
-    for (const address of pod.addresses) this.#claim(address, entry, touched);
+    for (const address of pod.addresses) this.#claim(address, entry, moved);
+    return entry;
   }
 
-  #removePod(key: PodKey, entry: PodEntry, touched: Touched): void {
+  #removePod(key: PodKey, entry: PodEntry, moved: Touched): void {
     this.#pods.delete(key);
-    for (const address of entry.pod.addresses) this.#unclaim(address, entry, touched);
+    entry.gone = true;
+    for (const address of entry.pod.addresses) this.#unclaim(address, entry, moved);
   }
 
-  #replacePod(entry: PodEntry, pod: Endpoint, touched: Touched): void {
+  #replacePod(entry: PodEntry, pod: Endpoint, moved: Touched): void {
     const before = entry.pod;
     entry.pod = pod;
     if (sameList(before.addresses, pod.addresses)) {
-      for (const address of pod.addresses) this.#touchRivals(address, touched);
+      for (const address of pod.addresses) this.#touchRivals(address, moved);
       return;
     }
     for (const address of before.addresses) {
-      if (!pod.addresses.includes(address)) this.#unclaim(address, entry, touched);
+      if (!pod.addresses.includes(address)) this.#unclaim(address, entry, moved);
     }
-    for (const address of pod.addresses) this.#claim(address, entry, touched);
+    for (const address of pod.addresses) this.#claim(address, entry, moved);
   }
 
-  #claim(address: IpAddress, entry: PodEntry, touched: Touched): void {
+  #claim(address: IpAddress, entry: PodEntry, moved: Touched): void {
     this.#addresses.claim(address, entry);
-    this.#touchRivals(address, touched);
+    this.#touchRivals(address, moved);
   }
 
-  #unclaim(address: IpAddress, entry: PodEntry, touched: Touched): void {
-    this.#touchRivals(address, touched);
+  #unclaim(address: IpAddress, entry: PodEntry, moved: Touched): void {
+    this.#touchRivals(address, moved);
     this.#addresses.unclaim(address, entry);
   }
 
   /** The owner of a disputed address may become another. */
-  #touchRivals(address: IpAddress, touched: Touched): void {
-    for (const rival of this.#addresses.rivals(address)) touch(touched, rival);
+  #touchRivals(address: IpAddress, moved: Touched): void {
+    for (const rival of this.#addresses.rivals(address)) touch(moved, rival);
   }
 
   /** Brings the addresses a pod owns, and its class, up to date. */
   #settle(entry: PodEntry): void {
     const { pod } = entry;
-    entry.owned = this.#pods.get(pod.key) === entry ? this.#addresses.owned(entry) : noAddresses;
+    entry.owned = entry.gone ? noAddresses : this.#addresses.owned(entry);
     const target = entry.owned.length === 0 ? undefined : this.#classFor(pod);
     if (entry.class !== target) this.#move(entry, target);
   }

@@ -54,13 +54,13 @@ export class NamespaceTable {
   /** Gives a namespace other labels, or none if it is gone. */
   relabel(namespace: NamespaceEntry, labels: Labels | undefined): ScopeChange {
     namespace.labels = labels;
-    const before = namespace.scopes;
-    const after = this.#scopesOf(namespace);
-    const gone = new Set(before.filter((scope) => !after.includes(scope)));
-    const come = after.filter((scope) => !before.includes(scope));
+    const before = new Set(namespace.scopes);
+    const after = new Set(this.#scopesOf(namespace));
+    const gone = new Set([...before].filter((scope) => !after.has(scope)));
+    const come = [...after].filter((scope) => !before.has(scope));
     for (const scope of gone) scope.namespaces.delete(namespace);
     for (const scope of come) scope.namespaces.add(namespace);
-    if (gone.size > 0 || come.length > 0) namespace.scopes = after;
+    if (gone.size > 0 || come.length > 0) namespace.scopes = [...after];
     return { gone, come };
   }
 

@@ -19,6 +19,8 @@ export class PodEntry {
   class: PodClass | undefined = undefined;
   /** Position in the class. */
   slot = -1;
+  /** Policy can select it no more. */
+  gone = false;
 
   constructor(pod: Endpoint) {
     this.pod = pod;
