@@ -48,7 +48,7 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
   function agentFor({ tls }: Credentials): HttpAgent {
     const key = JSON.stringify(Object.entries(tls).map(([name, value]) => [name, String(value)]));
     if (agent === undefined || key !== agentKey) {
-      agent?.destroy();
+      if (agent !== undefined) closeIdle(agent);
       const options = { keepAlive: true, keepAliveMsecs: tcpKeepAliveMs };
       agent = secure ? new https.Agent({ ...options, ...tls }) : new http.Agent(options);
       agentKey = key;
@@ -94,6 +94,11 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
     refreshCredentials: () => credentials.invalidate(),
     close: () => agent?.destroy(),
   };
+}
+
+/** Unlike `destroy`, this leaves running answers alone. */
+function closeIdle(agent: HttpAgent): void {
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
 async function* bodyOf(outgoing: ClientRequest, response: IncomingMessage, host: string): AsyncGenerator<Uint8Array> {

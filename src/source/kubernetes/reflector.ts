@@ -141,6 +141,7 @@ export class Reflector {
       opened: () => {
         this.#openedAtMs = clock.now();
         this.#state = 'watching';
+        this.#problem = undefined;
       },
       apply: (event) => this.#apply(event),
     });
