@@ -79,7 +79,7 @@ const arbRule = fc.tuple(
     { weight: 1, arbitrary: fc.constant([]) },
   ),
   fc.oneof(
-    { weight: 8, arbitrary: fc.array(arbPort, { minLength: 1, maxLength: 40 }) },
+    { weight: 8, arbitrary: fc.array(arbPort, { minLength: 1, maxLength: 40, size: 'max' }) },
     { weight: 1, arbitrary: fc.constant([]) },
   ),
 );
@@ -142,6 +142,6 @@ test('policies large enough to be merged into sets mean the same as their rules'
   );
   // Every way of merging was met often; else the sizes above no longer reach the thresholds.
   expect([flattenAbove, intervalAbove, portSetAbove]).toEqual([8, 16, 8]);
-  expect(seen.worlds).toBe(60);
+  expect(seen.worlds).toBeGreaterThanOrEqual(60);
   expect(Math.min(seen.flat, seen.blocks, seen.ports)).toBeGreaterThan(seen.worlds / 5);
 });
