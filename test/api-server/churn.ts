@@ -15,11 +15,11 @@ export class Churn {
   readonly #truth: Truth;
   readonly #random: Random;
   readonly #podNames: readonly string[];
-  readonly #poison: boolean;
+  /** Some pods become unreadable, in a way that only JSON can express. */
+  poison: boolean;
 
-  /** `poison`: some pods become unreadable, in a way that only JSON can express. */
   constructor(truth: Truth, random: Random, options: { readonly pods?: number; readonly poison?: boolean } = {}) {
-    this.#poison = options.poison ?? true;
+    this.poison = options.poison ?? true;
     this.#truth = truth;
     this.#random = random;
     this.#podNames = Array.from({ length: options.pods ?? 30 }, (_, i) => `pod-${i}`);
@@ -71,7 +71,7 @@ export class Churn {
         status: { phase: pick(random, ['Running', 'Succeeded', 'Pending']) },
       });
     else if (dice < 0.52)
-      this.#truth.patch('pods', name, namespace, { metadata: { labels: { app: this.#poison ? 17 : 'seventeen' } } });
+      this.#truth.patch('pods', name, namespace, { metadata: { labels: { app: this.poison ? 17 : 'seventeen' } } });
     else this.#truth.patch('pods', name, namespace, { metadata: { labels: { app: this.#value() } } });
   }
 

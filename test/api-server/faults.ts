@@ -81,14 +81,26 @@ export class ScriptedFaults implements FaultPlan {
   }
 }
 
-/** Faults drawn from a seed: every kind, for `share` of the requests. */
+/** Faults that a watch survives without a new list. */
+export const harmlessFaults: ReadonlySet<Fault['kind']> = new Set([
+  'reset-before-headers',
+  'hang-before-headers',
+  'reset',
+  'close',
+  'slow',
+  'stale',
+]);
+
+/** Faults drawn from a seed for `share` of the requests: of every kind, or of some. */
 export class SeededFaults implements FaultPlan {
   /** How often each kind was injected. */
   readonly injected: Map<string, number> = new Map();
   readonly #random: Random;
   readonly #share: number;
+  readonly #kinds: ReadonlySet<Fault['kind']> | undefined;
 
-  constructor(random: Random, share: number) {
+  constructor(random: Random, share: number, kinds?: ReadonlySet<Fault['kind']>) {
+    this.#kinds = kinds;
     this.#random = random;
     this.#share = share;
   }
@@ -130,11 +142,16 @@ export class SeededFaults implements FaultPlan {
     ];
     const streamed: Fault[] = [{ kind: 'withhold-end' }, { kind: 'refuse-watch-list' }];
     const stream = request.verb === 'watch' || request.verb === 'list';
-    return pick(random, [
+    const kinds = this.#kinds;
+    const fitting = [
       ...any,
       ...(stream ? transfers : []),
       ...(request.verb === 'watch' ? watches : []),
       ...(request.streamedList ? streamed : []),
-    ]);
+    ];
+    return pick(
+      random,
+      fitting.filter(({ kind }) => kinds === undefined || kinds.has(kind)),
+    );
   }
 }

@@ -13,7 +13,7 @@ import type { Resource } from '../../src/source/kubernetes/resource.ts';
 import { sameContent } from '../../src/source/same-content.ts';
 import { CheckedSink } from '../api-server/checked-sink.ts';
 import { Churn } from '../api-server/churn.ts';
-import { SeededFaults } from '../api-server/faults.ts';
+import { harmlessFaults, SeededFaults } from '../api-server/faults.ts';
 import { between, seededRandom } from '../api-server/random.ts';
 import type { Random } from '../api-server/random.ts';
 import { fieldFilter } from '../api-server/selectors.ts';
@@ -59,7 +59,7 @@ describe('after any faults, server truth == store == what changes alone say', ()
       deadlines: {
         spreadMs: 10,
         headersMs: 120,
-        stallMs: 200,
+        stallMs: 400,
         initialIdleMs: 150,
         initialMs: 800,
         preferPagesMs: 500,
@@ -86,6 +86,20 @@ describe('after any faults, server truth == store == what changes alone say', ()
       ];
       await quiet(wrong);
       expect(wrong()).toEqual([]);
+
+      // Changes after the storm, under faults that a watch survives: equal again, and without a new list.
+      churn.poison = false;
+      const lists = followed.map(([, kind]) => sink.lists(kind));
+      server.plan = new SeededFaults(seededRandom(seed + 4), 0.4, harmlessFaults);
+      for (let step = 0; step < 150; step++) {
+        churn.step();
+        if (step % 10 === 0) server.endWatches();
+        await sleep(2);
+      }
+      server.plan = undefined;
+      await quiet(wrong);
+      expect(wrong()).toEqual([]);
+      expect(followed.map(([, kind]) => sink.lists(kind))).toEqual(lists);
       expect(sink.violations).toEqual([]);
       for (const kind of plan.injected.keys()) injected.add(kind);
       if (only !== undefined) console.log(churn.mutations, plan.injected, source.counters());
