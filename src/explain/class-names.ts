@@ -27,12 +27,12 @@ export function minimalCidrs(family: IpFamily, intervals: readonly AddressInterv
 export function describeAddresses(family: IpFamily, intervals: readonly AddressInterval[]): string {
   const plain = minimalCidrs(family, intervals);
   const [begin, end] = [intervals[0], intervals.at(-1)];
-  if (begin === undefined || end === undefined || plain.length < 3) return plain.join(', ');
+  if (begin === undefined || end === undefined || plain.length < 3) return plain.join(' and ');
   let prefix = familyBits(family);
   let cover = toCidr(family, begin.first, prefix);
   while (cover.last < end.last) cover = toCidr(family, begin.first, (prefix -= 1));
   const holes = minimalCidrs(family, subtractIntervals(cover, intervals));
-  return holes.length + 1 < plain.length ? `${cover.text} except ${holes.join(', ')}` : plain.join(', ');
+  return holes.length + 1 < plain.length ? `${cover.text} except ${holes.join(' and ')}` : plain.join(' and ');
 }
 
 /** The workload a pod belongs to: its owner (a Deployment for a ReplicaSet's pod), or the pod itself. */

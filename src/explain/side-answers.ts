@@ -4,6 +4,7 @@ import type { Provenance } from '../compiler/effective-policy.ts';
 import type { Flow, FlowEnd, Verdict } from '../model/flow.ts';
 import { ipFamilies } from '../model/ip.ts';
 import type { IpFamily } from '../model/ip.ts';
+import type { PolicyKey } from '../model/names.ts';
 import type { Direction } from '../model/policy.ts';
 import type { Protocol } from '../model/port.ts';
 import type { EndClass, FlowSample, PodClass } from './flow-ends.ts';
@@ -20,9 +21,14 @@ export interface SideDecision {
   readonly admittedBy?: Provenance;
 }
 
-/** What one side says to every port of flows between two classes. Equal verdicts share one `id`. */
+/** What one side says to every port of flows between two classes. */
 export interface SideAnswer {
+  /** Equal verdicts have one number, across states. */
   readonly id: number;
+  /** This answer and no other, across states. */
+  readonly serial: number;
+  /** Policies that isolate the side, sorted. */
+  readonly policies: readonly PolicyKey[];
   readonly verdicts: PortTable<Verdict>;
   readonly decisions: PortTable<SideDecision>;
 }
@@ -34,9 +40,14 @@ export interface SideTable {
   section(pods: PodClass, direction: Direction): PolicySection | undefined;
 }
 
-/** Gives equal tables of verdicts one number, across states. */
+/** Numbers the tables of verdicts of all states that are compared. */
 export class VerdictNumbers {
   readonly #ids = new Map<string, number>();
+  #serial = 0;
+
+  nextSerial(): number {
+    return this.#serial++;
+  }
 
   idOf(verdicts: PortTable<Verdict>): number {
     const key = JSON.stringify(verdicts);
@@ -125,7 +136,13 @@ export function createSideTable(view: PolicyView, state: number, numbers: Verdic
       ({ verdict }) => verdict,
       (a, b) => a === b,
     );
-    return { id: numbers.idOf(verdicts), verdicts, decisions };
+    return {
+      id: numbers.idOf(verdicts),
+      serial: numbers.nextSerial(),
+      policies: section?.policies ?? [],
+      verdicts,
+      decisions,
+    };
   }
 
   return { side, section: (pods, direction) => pods.members[0]?.views[state]?.[direction] };
