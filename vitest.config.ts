@@ -6,7 +6,13 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'packages/*/src/**/*.test.ts', 'test/*.test.ts', 'test/oracle/**/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'packages/*/src/**/*.test.ts',
+            'test/*.test.ts',
+            'test/oracle/**/*.test.ts',
+            'test/api-server/**/*.test.ts',
+          ],
           testTimeout: 30_000,
         },
       },
