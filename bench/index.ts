@@ -208,6 +208,7 @@ let start = process.cpuUsage();
 for (const object of [...objects, ...pods]) compiler.changed({ kind: object.kind, after: object });
 print('note every object', `${(process.cpuUsage(start).user / 1e3).toFixed(0)} ms CPU`);
 start = process.cpuUsage();
+compiler.localPods();
 compiler.setHost(bindings, shape);
 compiler.ruleset();
 const spent = process.cpuUsage(start);

@@ -13,6 +13,7 @@ import type { NetworkPolicy } from '../model/policy.ts';
 import { ClassIndex } from '../selector/class-index.ts';
 import type { ClassIndexStats } from '../selector/class-index.ts';
 import type { Change } from '../source/store.ts';
+import type { RulesetCompiler } from './full-compiler.ts';
 import { LocalEndpoints } from './local-endpoints.ts';
 import { PeerSets } from './peer-sets.ts';
 import { shareRuleset } from './share-ruleset.ts';
@@ -36,7 +37,7 @@ export interface NodeCompilerStats extends ClassIndexStats {
  *   change ──> policies by namespace ──marks──> LocalEndpoints ──retains──> PeerSets ──> assemble ──> share
  *      └─────> pods, namespaces ──────────────────────────────> ClassIndex ──deltas──┘
  */
-export class NodeCompiler {
+export class NodeCompiler implements RulesetCompiler {
   readonly #node: NodeName;
   readonly #options: EnforcementOptions;
   readonly #index: ClassIndex = new ClassIndex();
@@ -47,6 +48,8 @@ export class NodeCompiler {
   readonly #localPods = new Set<PodKey>();
   #shape: NodeShape = { routed: [], bridges: [] };
   #reshaped = true;
+  /** Sets that changed since the last ruleset. */
+  #changed: SetSpec[] = [];
   #ruleset: Ruleset | undefined = undefined;
 
   constructor({ node, enforcement }: { readonly node: NodeName; readonly enforcement: EnforcementOptions }) {
@@ -97,7 +100,8 @@ export class NodeCompiler {
    */
   ruleset(): Ruleset {
     const rebuilt = (this.#endpoints.isPending && this.#endpoints.update()) || this.#reshaped;
-    const changed = this.#sets.isPending ? this.#sets.update() : [];
+    this.#sets.sweep();
+    this.#updateSets();
     if (rebuilt || this.#ruleset === undefined) {
       const next = assemble({
         shape: this.#shape,
@@ -107,10 +111,27 @@ export class NodeCompiler {
       });
       this.#ruleset = shareRuleset(this.#ruleset, next);
       this.#reshaped = false;
-    } else if (changed.length > 0) {
-      this.#ruleset = this.#withChangedSets(this.#ruleset, changed);
+    } else if (this.#changed.length > 0) {
+      this.#ruleset = this.#withChangedSets(this.#ruleset, this.#changed);
     }
+    this.#changed = [];
     return this.#ruleset;
+  }
+
+  /**
+   * Pods the API places on this node that policy can select, each with the addresses it owns: a pod that lost a claim
+   * must not be bound by it (semantics 49).
+   */
+  localPods(): readonly Endpoint[] {
+    this.#updateSets();
+    const pods: Endpoint[] = [];
+    for (const key of this.#localPods) {
+      const pod = this.#index.pod(key);
+      if (pod === undefined) continue;
+      const owned = this.#index.owned(key);
+      pods.push(owned.length === pod.addresses.length ? pod : { ...pod, addresses: owned });
+    }
+    return pods;
   }
 
   stats(): NodeCompilerStats {
@@ -120,6 +141,10 @@ export class NodeCompiler {
     for (const key of this.#localPods) if (!this.#endpoints.isBound(key)) unboundPods += 1;
     const endpoints = this.#endpoints.lowered().length;
     return { ...this.#index.stats(), ...this.#sets.stats(), policies, endpoints, unboundPods };
+  }
+
+  #updateSets(): void {
+    this.#changed.push(...this.#sets.update());
   }
 
   #setPod(key: PodKey, pod: Endpoint | undefined): void {

@@ -58,7 +58,7 @@ export class PeerSets {
     this.#unused.delete(set);
   }
 
-  /** Counts one user less; a set without users is dropped by the next update. */
+  /** Counts one user less; a set without users is dropped by the next sweep. */
   release(spec: SetSpec): void {
     const set = this.#sets.get(spec.name);
     invariant(set !== undefined && set.references > 0, `set ${spec.name} is released more often than retained`);
@@ -66,15 +66,15 @@ export class PeerSets {
     if (set.references === 0) this.#unused.add(set);
   }
 
-  /** Whether {@link PeerSets.update} has anything to do. */
-  get isPending(): boolean {
-    return this.#index.isPending || this.#unbuilt.size > 0 || this.#unused.size > 0;
+  /** Drops the sets without users. */
+  sweep(): void {
+    for (const set of this.#unused) this.#drop(set);
+    this.#unused.clear();
   }
 
   /** Brings the index and all sets up to date; answers the specs of the sets whose elements changed, new ones apart. */
   update(): readonly SetSpec[] {
-    for (const set of this.#unused) this.#drop(set);
-    this.#unused.clear();
+    if (!this.#index.isPending && this.#unbuilt.size === 0) return [];
     const changed = this.#apply(this.#index.update());
     for (const set of this.#unbuilt) this.#build(set);
     this.#unbuilt.clear();

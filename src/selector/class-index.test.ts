@@ -202,6 +202,7 @@ const arbPod = fc
 
 type Step =
   | { readonly kind: 'pod'; readonly key: PodKey; readonly pod: Endpoint | undefined }
+  | { readonly kind: 'edit'; readonly key: PodKey; readonly fields: Partial<Endpoint> }
   | { readonly kind: 'namespace'; readonly name: NamespaceName; readonly labels: Labels | undefined }
   | { readonly kind: 'acquire'; readonly selector: PeerSelector }
   | { readonly kind: 'release'; readonly position: number }
@@ -209,6 +210,16 @@ type Step =
 
 const arbPodStep = arbPod.map((pod): Step => ({ kind: 'pod', key: pod.key, pod }));
 const arbEnd = fc.constantFrom(...slots).map((slot): Step => ({ kind: 'pod', key: slot as PodKey, pod: undefined }));
+const arbEdit = fc
+  .record({
+    key: fc.constantFrom(...slots).map((slot) => slot as PodKey),
+    fields: fc.oneof(
+      arbLabels.map((labels): Partial<Endpoint> => ({ labels })),
+      fc.nat({ max: 2 }).map((createdAtMs): Partial<Endpoint> => ({ createdAtMs })),
+      fc.boolean().map((terminating): Partial<Endpoint> => ({ terminating })),
+    ),
+  })
+  .map((edit): Step => ({ kind: 'edit', ...edit }));
 const arbNamespaceStep = fc
   .tuple(fc.constantFrom(...names), fc.option(arbLabels, { nil: undefined }))
   .map(([name, labels]): Step => ({
@@ -220,6 +231,7 @@ const arbNamespaceStep = fc
 const arbStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: arbPodStep },
   { weight: 2, arbitrary: arbEnd },
+  { weight: 4, arbitrary: arbEdit },
   { weight: 2, arbitrary: arbNamespaceStep },
   { weight: 3, arbitrary: arbPeer.map((selector): Step => ({ kind: 'acquire', selector })) },
   { weight: 1, arbitrary: fc.nat({ max: 9 }).map((position): Step => ({ kind: 'release', position })) },
@@ -292,11 +304,13 @@ test('after any sequence of changes the index equals naive matching, and its del
           if (held.includes(active)) continue;
           fresh.delete(active);
           replay.end(active);
-        } else if (step.kind === 'pod') {
-          index.setPod(step.key, step.pod);
-          if (step.pod === undefined) pods.delete(step.key);
-          else pods.set(step.key, step.pod);
-          expect(index.pod(step.key)).toBe(step.pod && isPoliced(step.pod) ? step.pod : undefined);
+        } else if (step.kind === 'pod' || step.kind === 'edit') {
+          const known = pods.get(step.key);
+          const pod = step.kind === 'pod' ? step.pod : known && { ...known, ...step.fields };
+          index.setPod(step.key, pod);
+          if (pod === undefined) pods.delete(step.key);
+          else pods.set(step.key, pod);
+          expect(index.pod(step.key)).toBe(pod && isPoliced(pod) ? pod : undefined);
         } else {
           index.setNamespace(step.name, step.labels);
           if (step.labels === undefined) namespaces.delete(step.name);

@@ -71,6 +71,11 @@ export class ClassIndex {
     return this.#newPods.has(key) ? this.#newPods.get(key) : this.#pods.get(key)?.pod;
   }
 
+  /** Addresses the pod under this name owns, as of the last update. */
+  owned(key: PodKey): readonly IpAddress[] {
+    return this.#pods.get(key)?.owned ?? noAddresses;
+  }
+
   /** Whether anything was set that {@link ClassIndex.update} has not taken in. */
   get isPending(): boolean {
     return this.#newPods.size > 0 || this.#newNamespaces.size > 0 || this.#newSelectors.size > 0;
