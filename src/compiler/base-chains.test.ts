@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest';
+
+import type { NodeShape } from '../model/binding.ts';
+import { baseChains, recordSets, sharedChains } from './base-chains.ts';
+import { defaultOptions } from './options.ts';
+import type { EnforcementOptions } from './options.ts';
+import { textOf } from './testing/cast.ts';
+
+const routed: NodeShape = { routed: ['veth*'], bridges: [] };
+const bridged: NodeShape = {
+  routed: [],
+  bridges: [{ name: 'cni0', ports: { kind: 'pattern', pattern: 'veth*' }, podCidrs: [] }],
+};
+
+function base(
+  shape: NodeShape,
+  options: Partial<EnforcementOptions> = {},
+): Readonly<Record<string, readonly string[]>> {
+  const chains = baseChains(shape, { ...defaultOptions, ...options });
+  return Object.fromEntries(chains.map((chain) => [chain.name, textOf(chain)]));
+}
+
+function shared(name: string, options: Partial<EnforcementOptions> = {}, audited = false): readonly string[] {
+  return textOf(sharedChains({ ...defaultOptions, ...options }, audited).find((chain) => chain.name === name));
+}
+
+describe('base chains', () => {
+  test('of routed pods check the source, then replies, then dispatch by interface, and end closed', () => {
+    expect(base(routed)).toEqual({
+      'forward-egress': [
+        'iifname "veth*" iifname . ip saddr != @sources-4 goto deny',
+        'iifname "veth*" iifname . ip6 saddr != @sources-6 goto deny',
+        'jump prologue',
+        'iifname vmap @pod-egress',
+        'iifname "veth*" goto deny',
+      ],
+      'forward-ingress': ['jump prologue', 'oifname vmap @pod-ingress', 'oifname "veth*" goto deny'],
+    });
+  });
+
+  test('of bridged pods dispatch by address, and are closed by the bridge, not by a block of addresses', () => {
+    expect(base(bridged)).toEqual({
+      'forward-egress': [
+        'jump prologue',
+        'iifname "cni0" ip saddr vmap @pod-egress-4',
+        'iifname "cni0" ip6 saddr vmap @pod-egress-6',
+        'iifname "cni0" goto deny',
+      ],
+      'forward-ingress': [
+        'jump prologue',
+        'oifname "cni0" ip daddr vmap @pod-ingress-4',
+        'oifname "cni0" ip6 daddr vmap @pod-ingress-6',
+        'oifname "cni0" goto deny',
+      ],
+    });
+  });
+
+  test('stand behind kube-proxy and before filter, egress first', () => {
+    expect(baseChains(routed, defaultOptions).map(({ base }) => base)).toEqual([
+      { type: 'filter', hook: 'forward', priority: -11 },
+      { type: 'filter', hook: 'forward', priority: -10 },
+    ]);
+  });
+
+  test('accept unknown pods only if the operator says so, and then check no unknown source', () => {
+    const open = base(routed, { unknownPods: 'accept' });
+    expect(open['forward-ingress']?.at(-1)).toBe('oifname "veth*" accept');
+    expect(open['forward-egress']?.[0]).toBe(
+      'iifname "veth*" iifname @bound-interfaces iifname . ip saddr != @sources-4 goto deny',
+    );
+  });
+
+  test('police traffic to the own node only if the operator says so; replies and DHCP pass', () => {
+    const { 'input-egress': input } = base({ ...bridged, routed: ['veth*'] }, { policeNodeEgress: true });
+    expect(input).toEqual([
+      'jump prologue',
+      'udp sport { 68, 546 } udp dport { 67, 547 } accept',
+      'iifname vmap @pod-egress',
+      'iifname "cni0" ip saddr vmap @pod-egress-4',
+      'iifname "cni0" ip6 saddr vmap @pod-egress-6',
+      'iifname "veth*" goto deny',
+      'iifname "cni0" goto deny',
+    ]);
+  });
+});
+
+describe('the prologue', () => {
+  const discovery = [
+    'icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept',
+    'icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } ip6 hoplimit 1 accept',
+  ];
+
+  test('passes replies, related packets and unrouted neighbour discovery; original packets go on (semantics 67, 68)', () => {
+    expect(shared('prologue')).toEqual(['ct direction reply accept', 'ct state related accept', ...discovery]);
+  });
+
+  test('passes established connections where only first packets are judged', () => {
+    expect(shared('prologue', { enforce: 'new-connections' })).toEqual([
+      'ct state established,related accept',
+      ...discovery,
+    ]);
+  });
+
+  test('accepts no router advertisement', () => {
+    expect(shared('prologue').join(' ')).not.toContain('nd-router-advert');
+  });
+});
+
+describe('the deny chain', () => {
+  test('drops in a rule of its own, behind the record', () => {
+    const rules = shared('deny');
+    expect(rules).toHaveLength(3);
+    expect(rules.at(-1)).toBe('drop');
+    for (const record of rules.slice(0, -1)) {
+      expect(record).toMatch(/^meta nfproto ipv[46] meta l4proto \{ tcp, udp, sctp \} limit .* update @denied-[46] /);
+      expect(record).not.toContain('drop');
+    }
+  });
+
+  test('without a record only drops', () => {
+    expect(shared('deny', { recordDenied: false })).toEqual(['drop']);
+    expect(recordSets({ ...defaultOptions, recordDenied: false }, false)).toEqual([]);
+  });
+
+  test('answers where the operator wants it, and drops what no answer reached', () => {
+    expect(shared('deny', { reject: true, recordDenied: false })).toEqual([
+      'meta l4proto tcp reject with tcp reset',
+      'reject with icmpx admin-prohibited',
+      'drop',
+    ]);
+  });
+});
+
+test('the audit chain exists only if a pod needs it; it records and accepts', () => {
+  expect(shared('audit')).toEqual([]);
+  expect(shared('audit', {}, true).at(-1)).toBe('accept');
+  expect(recordSets(defaultOptions, true).map(({ name }) => name)).toEqual([
+    'denied-4',
+    'denied-6',
+    'audited-4',
+    'audited-6',
+  ]);
+});
+
+test('records are bounded and expire', () => {
+  for (const set of recordSets(defaultOptions, true)) expect(set.dynamic).toEqual({ timeoutSeconds: 300, size: 4096 });
+});

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+
+import type { NodeShape } from '../model/binding.ts';
+import { bridgeGuard } from './bridge-guard.ts';
+import { simulate } from './simulate.ts';
+import type { Packet } from './simulate.ts';
+import { bind, cidr, ip, pod } from './testing/cast.ts';
+
+const shape: NodeShape = {
+  routed: [],
+  bridges: [{ name: 'cni0', ports: { kind: 'bridge-name' }, podCidrs: [cidr('10.244.1.0/24'), cidr('fd00:1::/64')] }],
+};
+const bridged = { kind: 'bridged', bridge: 'cni0' } as const;
+const binding = bind(pod({ ips: ['10.244.1.1', 'fd00:1::1'] }), bridged);
+const table = bridgeGuard(shape, [binding, bind(pod({ name: 'r', ips: ['10.244.1.9'] }))]);
+
+const frame: Packet = {
+  iifname: binding.interface,
+  oifname: '',
+  ibrname: 'cni0',
+  etherSource: '02:00:00:00:00:01',
+  saddr: ip('10.244.1.1'),
+  protocol: 'tcp',
+  hopLimit: 64,
+  ctDirection: 'original',
+  ctState: 'untracked',
+};
+const verdict = (changes: Partial<Packet>): string => simulate(table, 'guard', { ...frame, ...changes }).verdict;
+
+describe('the guard lets a bound port', () => {
+  test.each<[string, string, Partial<Packet>]>([
+    ['send from its addresses', 'accept', {}],
+    ['send from its IPv6 address', 'accept', { saddr: ip('fd00:1::1') }],
+    ['not send from another address', 'drop', { saddr: ip('10.244.1.2') }],
+    ['not send from another MAC address', 'drop', { etherSource: '02:00:00:00:00:02' }],
+    ['claim its address by ARP', 'accept', { protocol: 'arp' }],
+    ['not claim another address by ARP', 'drop', { protocol: 'arp', saddr: ip('10.244.1.2') }],
+    ['probe by ARP', 'accept', { protocol: 'arp', saddr: ip('0.0.0.0') }],
+    ['ask for an address by DHCP', 'accept', { saddr: ip('0.0.0.0'), protocol: 'udp', sport: 68, dport: 67 }],
+    ['send nothing else without an address', 'drop', { saddr: ip('0.0.0.0'), protocol: 'udp', sport: 68, dport: 53 }],
+    [
+      'discover neighbours from a link-local address',
+      'accept',
+      { saddr: ip('fe80::1'), protocol: 'icmpv6', icmpType: 'nd-neighbor-solicit', hopLimit: 255 },
+    ],
+    [
+      'not pretend discovery with another hop limit',
+      'drop',
+      { saddr: ip('fe80::1'), protocol: 'icmpv6', icmpType: 'nd-neighbor-solicit', hopLimit: 64 },
+    ],
+    [
+      'not advertise itself as a router',
+      'drop',
+      { saddr: ip('fe80::1'), protocol: 'icmpv6', icmpType: 'nd-router-advert', hopLimit: 255 },
+    ],
+    ['send nothing else from a link-local address', 'drop', { saddr: ip('fe80::1') }],
+  ])('%s: %s', (_, expected, changes) => {
+    expect(verdict(changes)).toBe(expected);
+  });
+});
+
+describe('the guard lets a port nobody is bound to', () => {
+  const stranger = { iifname: 'veth-new', etherSource: '02:00:00:00:00:09' };
+  test.each<[string, string, Partial<Packet>]>([
+    ['talk from an unused pod address', 'accept', { saddr: ip('10.244.1.77') }],
+    ['talk from an unused IPv6 pod address', 'accept', { saddr: ip('fd00:1::77') }],
+    ['not use a known address', 'drop', {}],
+    ['not use a known MAC address', 'drop', { etherSource: '02:00:00:00:00:01', saddr: ip('10.244.1.77') }],
+    ['not use an address outside the blocks', 'drop', { saddr: ip('192.0.2.7') }],
+    ['not claim a known address by ARP', 'drop', { protocol: 'arp' }],
+  ])('%s: %s', (_, expected, changes) => {
+    expect(verdict({ ...stranger, ...changes })).toBe(expected);
+  });
+});
+
+test('ports of other bridges are not touched', () => {
+  expect(verdict({ iifname: 'tap0', ibrname: 'br-other' })).toBe('accept');
+});
+
+test('tagged frames are dropped before anything else, on bound and unknown ports: the IP hooks never see them', () => {
+  for (const name of ['bound', 'quarantine-cni0']) {
+    const [first] = table.chains.get(name)?.rules ?? [];
+    expect(JSON.stringify(first?.statements)).toContain('8021q');
+    expect(first?.statements.at(-1)).toEqual({ drop: null });
+  }
+});
+
+test('the guard runs before br_netfilter', () => {
+  expect(table.chains.get('guard')?.base).toEqual({ type: 'filter', hook: 'prerouting', priority: -350 });
+});
+
+test('only bridged pods are known to it', () => {
+  expect([...(table.maps.get('ports')?.elements.keys() ?? [])]).toEqual(['veth-a']);
+  expect([...(table.sets.get('known-4')?.elements ?? [])]).toEqual(['10.244.1.1']);
+});
