@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { Context, Output } from './context.ts';
 import { exitCode } from './exit-code.ts';
 import type { ExitCode } from './exit-code.ts';
+import { addExplain } from './explain-command.ts';
 import { addNodeCommands } from './node-commands.ts';
 
 /** The process's own streams, environment and signals. */
@@ -71,8 +72,6 @@ function buildProgram(context: Context, finish: Finish): Command {
   return program;
 }
 
-const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value];
-
 function addTest(program: Command, context: Context, finish: Finish): void {
   program
     .command('test')
@@ -84,27 +83,4 @@ function addTest(program: Command, context: Context, finish: Finish): void {
       const { testCommand } = await import('./commands/test.ts');
       finish(testCommand(context, { directories, ...options }));
     });
-}
-
-function addExplain(program: Command, context: Context, finish: Finish): void {
-  program
-    .command('explain')
-    .description('may FROM reach TO, and which lines of YAML decide it?')
-    .argument('<from>', 'POD, NAMESPACE/POD, node/NAME or an IP address')
-    .argument('<to>', 'like FROM, with :PORT or :PORT/PROTOCOL')
-    .option('-f, --filename <path>', 'manifests: a file, a directory or - (repeatable)', collect, [])
-    .option('-R, --recursive', 'read directories recursively', false)
-    .option('-n, --namespace <name>', 'namespace of ends given without one', 'default')
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
-    .action(async (from: string, to: string, options: ExplainFlags) => {
-      const { explainCommand } = await import('./commands/explain.ts');
-      finish(explainCommand(context, { from, to, ...options }));
-    });
-}
-
-interface ExplainFlags {
-  readonly filename: readonly string[];
-  readonly recursive: boolean;
-  readonly namespace: string;
-  readonly output: 'text' | 'json';
 }

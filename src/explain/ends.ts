@@ -1,6 +1,6 @@
 import type { Endpoint } from '../model/endpoint.ts';
 import { isFinished, isPoliced } from '../model/endpoint.ts';
-import type { FlowEnd } from '../model/flow.ts';
+import type { FlowEnd, PodFact } from '../model/flow.ts';
 import { familyOf, ipFamilies, parseIp } from '../model/ip.ts';
 import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { nodeName } from '../model/names.ts';
@@ -10,7 +10,13 @@ import { addressOwners } from '../selector/address-owners.ts';
 
 /** Something a flow can start from or lead to, with all its addresses. One {@link FlowEnd} per family comes of it. */
 export type Party =
-  | { readonly kind: 'pod'; readonly pod: Endpoint; readonly addresses: readonly IpAddress[] }
+  | {
+      readonly kind: 'pod';
+      readonly pod: Endpoint;
+      readonly addresses: readonly IpAddress[];
+      /** Facts nobody supplied; without `addresses` it can talk in any family. */
+      readonly unknown?: ReadonlySet<PodFact>;
+    }
   | {
       readonly kind: 'node';
       readonly name?: NodeName;
@@ -72,10 +78,19 @@ export function createDirectory(snapshot: ClusterSnapshot): Directory {
 /** The end of a flow of this family; `undefined` if the party has no address of it. */
 export function toEnd(party: Party, family: IpFamily): FlowEnd | undefined {
   const address = party.addresses.find((candidate) => familyOf(candidate) === family);
-  if (address === undefined) return undefined;
+  if (address === undefined) {
+    return party.kind === 'pod' && party.unknown?.has('addresses') === true
+      ? { kind: 'pod', pod: party.pod, unknown: party.unknown }
+      : undefined;
+  }
   switch (party.kind) {
     case 'pod':
-      return { kind: 'pod', pod: party.pod, address };
+      return {
+        kind: 'pod',
+        pod: party.pod,
+        address,
+        ...(party.unknown === undefined ? {} : { unknown: party.unknown }),
+      };
     case 'node': {
       const { name, hostNetworkPod } = party;
       return { kind: 'node', ...named(name), address, ...(hostNetworkPod === undefined ? {} : { hostNetworkPod }) };
@@ -88,6 +103,7 @@ export function toEnd(party: Party, family: IpFamily): FlowEnd | undefined {
 /** Families in which two parties can talk, IPv4 first (semantics 63). */
 export function sharedFamilies(a: Party, b: Party): readonly IpFamily[] {
   const has = (party: Party, family: IpFamily): boolean =>
+    (party.kind === 'pod' && party.unknown?.has('addresses') === true) ||
     party.addresses.some((address) => familyOf(address) === family);
   return ipFamilies.filter((family) => has(a, family) && has(b, family));
 }

@@ -1,4 +1,5 @@
 import type { FlowProtocol } from '../model/flow.ts';
+import { parseCidr } from '../model/cidr.ts';
 import { parseIp } from '../model/ip.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
@@ -9,6 +10,8 @@ export interface Target {
   readonly end: string;
   readonly port?: number | string;
   readonly protocol: FlowProtocol;
+  /** The protocol is written, not assumed. */
+  readonly protocolGiven: boolean;
 }
 
 const protocolNames: ReadonlyMap<string, FlowProtocol> = new Map([
@@ -20,7 +23,8 @@ const protocolNames: ReadonlyMap<string, FlowProtocol> = new Map([
 
 /** Parses `END[:PORT[/PROTOCOL]]`; an IPv6 address with a port is written `[v6]:port`. */
 export function parseTarget(text: string): Result<Target, string> {
-  if (parseIp(text) !== undefined) return ok({ end: text, protocol: 'TCP' });
+  if (parseIp(text) !== undefined || parseCidr(text) !== undefined)
+    return ok({ end: text, protocol: 'TCP', protocolGiven: false });
   const match = /^(?:\[(?<v6>[^\]]+)\]|(?<end>[^:[\]]+))(?::(?<port>[^:/]+)(?:\/(?<protocol>[^/]+))?)?$/.exec(text);
   if (match?.groups === undefined) {
     return err(
@@ -32,7 +36,12 @@ export function parseTarget(text: string): Result<Target, string> {
   if (name === undefined) return err(`unknown protocol ${JSON.stringify(protocol)}: use tcp, udp or sctp`);
   const number = port === undefined ? undefined : parsePort(port);
   if (number === 'out-of-range') return err(`port ${port ?? ''} is out of range: ports are 1 to 65535`);
-  return ok({ end: v6 ?? end ?? '', ...(number === undefined ? {} : { port: number }), protocol: name });
+  return ok({
+    end: v6 ?? end ?? '',
+    ...(number === undefined ? {} : { port: number }),
+    protocol: name,
+    protocolGiven: match.groups['protocol'] !== undefined,
+  });
 }
 
 function parsePort(text: string): number | string | 'out-of-range' {

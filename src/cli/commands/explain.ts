@@ -1,146 +1,227 @@
-import { createJudge } from '../../compiler/judge.ts';
-import type { FlowVerdict } from '../../compiler/judge.ts';
-import type { SideVerdict } from '../../compiler/evaluate.ts';
-import { createDirectory, sharedFamilies, toEnd } from '../../explain/ends.ts';
-import type { Directory, Party } from '../../explain/ends.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Cluster } from '../../explain/cluster.ts';
+import { parseReasonCode, reasonNames } from '../../explain/codes.ts';
+import { explain } from '../../explain/explain.ts';
+import type { Question } from '../../explain/explain.ts';
+import type { Explanation, Outcome } from '../../explain/explanation.ts';
+import { parseKind } from '../../explain/kinds.ts';
 import { parseTarget } from '../../explain/question.ts';
-import type { Target } from '../../explain/question.ts';
-import type { Flow, FlowEnd } from '../../model/flow.ts';
-import { parseIp } from '../../model/ip.ts';
-import type { Direction } from '../../model/policy.ts';
-import type { FieldPath } from '../../model/source-ref.ts';
+import type { FlowProtocol } from '../../model/flow.ts';
 import { renderDiagnostics } from '../../report/diagnostics.ts';
-import { loadManifests } from '../../source/manifests/files.ts';
-import type { LoadedManifests } from '../../source/manifests/files.ts';
-import { snapshotOf } from '../../source/store.ts';
+import { toExplanationJson } from '../../report/explanation-json.ts';
+import { headline, renderExplanation } from '../../report/explanation-text.ts';
+import type { TextStyle } from '../../report/explanation-text.ts';
+import { coloured, plain } from '../../report/style.ts';
+import { renderYaml } from '../../report/yaml-value.ts';
+import { objectTitle } from '../../source/object-name.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
+import { fileCluster } from '../explain/file-cluster.ts';
+import type { ClusterChange } from '../explain/file-cluster.ts';
+import { loadInputs } from '../explain/load-inputs.ts';
 
 /** Arguments of `policy explain`. */
 export interface ExplainOptions {
-  readonly from: string;
-  readonly to: string;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
   readonly filename: readonly string[];
   readonly recursive: boolean;
+  readonly kustomize?: string;
   readonly namespace: string;
-  readonly output: 'text' | 'json';
+  readonly output: 'text' | 'wide' | 'json' | 'yaml';
+  readonly port?: string;
+  readonly protocol?: 'tcp' | 'udp' | 'sctp' | 'icmp';
+  readonly family?: '4' | '6';
+  readonly whatIf: readonly string[];
+  readonly without: readonly string[];
+  readonly expect?: 'allow' | 'deny';
+  readonly quiet: boolean;
+  readonly dns: boolean;
+  readonly dnsService: string;
+  readonly policeNodeEgress: boolean;
+  readonly color: 'auto' | 'always' | 'never';
+  readonly code?: string;
 }
 
-/** Answers one question from manifests: the verdict, and the policy, rule and line that decide each side. */
+/** Longest line of a source file that is shown whole when nobody's terminal says otherwise. */
+const unlimitedColumns = 160;
+
+/** Answers one question from manifests: the verdict, and the lines of YAML that decide it. */
 export function explainCommand(context: Context, options: ExplainOptions): ExitCode {
   const refuse = (message: string): ExitCode => {
     context.stderr.write(`policy explain: ${message}\n`);
     return exitCode.usage;
   };
-  if (options.filename.length === 0) return refuse('no manifests: give files or directories with -f');
-  const target = parseTarget(options.to);
-  if (!target.ok) return refuse(target.error);
-  const stdin = options.filename.includes('-') ? { stdin: context.readStdin() } : {};
-  const loaded = loadManifests({ paths: options.filename, recursive: options.recursive, ...stdin });
-  context.stderr.write(renderDiagnostics(loaded.diagnostics));
-  if (loaded.objects.length === 0) return refuse('the manifests hold no pods and no policies');
-
-  const snapshot = snapshotOf(loaded.objects.map(({ object }) => object));
-  const directory = createDirectory(snapshot);
-  const from = findParty(directory, options.from, options.namespace);
-  if (typeof from === 'string') return refuse(from);
-  const to = findParty(directory, target.value.end, options.namespace);
-  if (typeof to === 'string') return refuse(to);
-  const flow = toFlow(from, to, target.value);
-  if (typeof flow === 'string') return refuse(flow);
-
-  const verdict = createJudge(snapshot).judge(flow);
-  context.stdout.write(renderVerdict(flow, verdict, loaded));
-  return verdict.verdict === 'allow' ? exitCode.ok : verdict.verdict === 'deny' ? exitCode.no : exitCode.unknown;
-}
-
-function findParty(directory: Directory, text: string, namespace: string): Party | string {
-  const full = text.includes('/') || parseIp(text) !== undefined ? text : `${namespace}/${text}`;
-  const party = directory.find(full);
-  if (typeof party !== 'string') return party;
-  switch (party) {
-    case 'no-such-pod':
-      return `there is no pod ${full} in the manifests`;
-    case 'no-such-node':
-      return `there is no node ${full.slice('node/'.length)} in the manifests`;
-    case 'finished-pod':
-      return `pod ${full} has finished: it neither sends nor receives`;
-    case 'not-an-address':
-      return `${JSON.stringify(text)} is no pod and no address`;
+  if (options.code !== undefined) return printCode(context, options.code, refuse);
+  if (options.from === undefined || options.to === undefined)
+    return refuse('say who asks for whom: policy explain FROM TO:PORT');
+  const question = toQuestion(options.from, options.to, options);
+  if (typeof question === 'string') return refuse(question);
+  if (options.filename.length === 0 && options.kustomize === undefined) {
+    return refuse('no manifests: give files or directories with -f, or a kustomization with -k');
   }
-}
+  const inputs = loadInputs(context, options);
+  if (!inputs.ok) return refuse(inputs.error);
+  context.stderr.write(renderDiagnostics(inputs.loaded.diagnostics));
+  if (inputs.loaded.diagnostics.some(({ code }) => code === 'I001')) return refuse('not all inputs could be read');
+  if (inputs.loaded.objects.length === 0) return refuse('the manifests hold no pods and no policies');
 
-function toFlow(from: Party, to: Party, target: Target): Flow | string {
-  const [family] = sharedFamilies(from, to);
-  const ends = family === undefined ? [] : [toEnd(from, family), toEnd(to, family)];
-  if (family === undefined || ends[0] === undefined || ends[1] === undefined)
-    return 'the two ends share no address family';
-  const base = { from: ends[0], to: ends[1], family, protocol: target.protocol };
-  if (target.protocol === 'ICMP') return base;
-  if (target.port === undefined) return 'no port: write TO:PORT';
-  if (typeof target.port === 'number') return { ...base, port: target.port };
-  const declared = to.kind === 'pod' ? to.pod.namedPorts : [];
-  const named = declared.find(({ name, protocol }) => name === target.port && protocol === target.protocol);
-  return named === undefined ? `the destination declares no port named ${target.port}` : { ...base, port: named.port };
-}
-
-function renderVerdict(flow: Flow, verdict: FlowVerdict, loaded: LoadedManifests): string {
-  const open = verdict.egress.reason === 'not-isolated' || verdict.egress.reason === 'not-a-pod';
-  const openIn = verdict.ingress.reason === 'not-isolated' || verdict.ingress.reason === 'not-a-pod';
-  const words = { allow: open && openIn ? 'UNPROTECTED' : 'ALLOWED', deny: 'DENIED', unknown: 'UNKNOWN' };
-  const what = flow.port === undefined ? flow.protocol : `${flow.protocol} ${flow.port}`;
-  const lines = [
-    `${words[verdict.verdict]}  ${endName(flow.from)} -> ${endName(flow.to)}  ${what}`,
-    ...renderSide('egress', flow, verdict.egress, loaded),
-    ...renderSide('ingress', flow, verdict.ingress, loaded),
-  ];
-  return `${lines.join('\n')}\n`;
-}
-
-function renderSide(direction: Direction, flow: Flow, side: SideVerdict, loaded: LoadedManifests): string[] {
-  const subject = direction === 'egress' ? flow.from : flow.to;
-  const title = direction === 'egress' ? `egress from ${endName(subject)}` : `ingress to ${endName(subject)}`;
-  if (side.reason === 'allowed-by-rule') {
-    return side.admittedBy.map(
-      ({ policy, index }) =>
-        `  ${title}: admitted by ${policy}, rule ${index + 1}  ${place(loaded, policy, ['spec', direction, index])}`,
-    );
+  const cluster = fileCluster(inputs.loaded, inputs.names);
+  const operator = { policeNodeEgress: options.policeNodeEgress };
+  const answer = explain(cluster, question, operator);
+  const change = toChange(context, cluster, options);
+  if (typeof change === 'string') return refuse(change);
+  if (change === undefined) {
+    if (!answer.ok) return refuse(answer.error);
+    print(context, options, answer.value);
+    return toExit(answer.value.verdict, options.expect);
   }
-  if (side.verdict !== 'deny' || subject.kind !== 'pod') return [`  ${title}: ${side.reason.replaceAll('-', ' ')}`];
-  const policies = loaded.objects.flatMap(({ object }) =>
-    object.kind === 'NetworkPolicy' && object[direction].isolates && object.namespace === subject.pod.namespace
-      ? [object]
-      : [],
+  const changed = fileCluster(inputs.loaded, [...inputs.names, ...change.names], change);
+  const after = explain(changed, question, operator);
+  if (!after.ok) return refuse(after.error);
+  print(context, options, after.value, answer.ok ? answer.value : undefined);
+  return toExit(after.value.verdict, options.expect);
+}
+
+function toQuestion(from: string, to: string, options: ExplainOptions): Question | string {
+  const target = parseTarget(to);
+  if (!target.ok) return target.error;
+  const source = parseTarget(from);
+  if (!source.ok) return source.error;
+  if (source.value.port !== undefined)
+    return `FROM has no port: policies see the destination's port only; write ${source.value.end}`;
+  const given = options.protocol?.toUpperCase() as FlowProtocol | undefined;
+  if (given !== undefined && target.value.protocolGiven && given !== target.value.protocol)
+    return `--protocol ${options.protocol} contradicts ${to}`;
+  if (options.port !== undefined && target.value.port !== undefined)
+    return `the port is given twice: in ${to} and as --port`;
+  const byFlag = options.port === undefined ? undefined : parseTarget(`x:${options.port}`);
+  if (byFlag !== undefined && !byFlag.ok) return byFlag.error;
+  const port = target.value.port ?? byFlag?.value.port;
+  const protocolFlag = byFlag?.value.protocolGiven === true ? byFlag.value.protocol : undefined;
+  const server = /^(?<namespace>[^/]+)\/(?<name>[^/]+)$/.exec(options.dnsService)?.groups;
+  if (server?.['namespace'] === undefined || server['name'] === undefined)
+    return `--dns-service is NAMESPACE/NAME, not ${options.dnsService}`;
+  return {
+    from: source.value.end,
+    to: target.value.end,
+    ...(port === undefined ? {} : { port }),
+    protocol: given ?? protocolFlag ?? target.value.protocol,
+    protocolGiven: given !== undefined || protocolFlag !== undefined || target.value.protocolGiven,
+    namespace: options.namespace,
+    ...(options.family === undefined ? {} : { family: `IPv${options.family}` }),
+    dns: options.dns,
+    dnsService: { namespace: server['namespace'], name: server['name'] },
+  };
+}
+
+/** What `--what-if` and `--without` change; a text says why they cannot be used. */
+function toChange(
+  context: Context,
+  cluster: Cluster,
+  { whatIf, without, namespace, recursive }: ExplainOptions,
+): (ClusterChange & { readonly names: readonly string[] }) | string | undefined {
+  if (whatIf.length === 0 && without.length === 0) return undefined;
+  const inputs = whatIf.length === 0 ? undefined : loadInputs(context, { filename: whatIf, recursive });
+  if (inputs !== undefined && !inputs.ok) return inputs.error;
+  if (inputs?.ok === true) {
+    context.stderr.write(renderDiagnostics(inputs.loaded.diagnostics));
+    if (inputs.loaded.diagnostics.some(({ code }) => code === 'I001')) return 'not all of --what-if could be read';
+  }
+  const { snapshot } = cluster;
+  const titles = new Set(
+    [snapshot.policies, snapshot.pods, snapshot.services, snapshot.namespaces, snapshot.nodes].flatMap((map) =>
+      [...map.values()].map(objectTitle),
+    ),
   );
-  const isolating = createJudge(snapshotOf([...policies, subject.pod]))
-    .effectivePolicy(subject)
-    ?.[direction].policies.map(({ policy, rules }) => {
-      const [first] = rules;
-      const where = place(
-        loaded,
-        policy.key,
-        first === undefined ? ['metadata', 'name'] : ['spec', direction, first.provenance.index],
-      );
-      const count =
-        rules.length === 0
-          ? 'no rules'
-          : rules.length === 1
-            ? 'rule 1 does not match'
-            : `none of rules 1-${rules.length} matches`;
-      return `    ${policy.key}: ${count}  ${where}`;
-    });
-  return [`  ${title}: isolated, no rule admits`, ...(isolating ?? [])];
+  const remove = new Set<string>();
+  for (const text of without) {
+    const title = toTitle(text, namespace);
+    if (title === undefined) return `--without takes KIND/NAMESPACE/NAME or KIND/NAME, not ${text}`;
+    if (!titles.has(title)) return `--without ${text}: there is no ${title} in the manifests`;
+    remove.add(title);
+  }
+  return { ...(inputs === undefined ? {} : { apply: inputs.loaded }), remove, names: inputs?.names ?? [] };
 }
 
-function place(loaded: LoadedManifests, policy: string, path: FieldPath): string {
-  const found = loaded.objects.find(({ object }) => object.kind === 'NetworkPolicy' && object.key === policy);
-  if (found === undefined) return '';
-  const { spans } = found.document.locateNearest(path);
-  return `${spans.value.file}:${spans.value.start.line}`;
+const policyWords = new Set([
+  'netpol',
+  'networkpolicy',
+  'networkpolicies',
+  'networkpolicies.networking.k8s.io',
+  'policy',
+]);
+
+function toTitle(text: string, namespace: string): string | undefined {
+  const [kindText = '', first, second, ...more] = text.split('/');
+  if (first === undefined || more.length > 0) return undefined;
+  const word = kindText.toLowerCase();
+  const kind = policyWords.has(word)
+    ? 'NetworkPolicy'
+    : ['ns', 'namespace', 'namespaces'].includes(word)
+      ? 'Namespace'
+      : parseKind(word);
+  if (kind === 'Namespace' || kind === 'Node') return second === undefined ? `${kind} ${first}` : undefined;
+  if (kind !== 'NetworkPolicy' && kind !== 'Pod' && kind !== 'Service') return undefined;
+  return second === undefined ? `${kind} ${namespace}/${first}` : `${kind} ${first}/${second}`;
 }
 
-function endName(end: FlowEnd): string {
-  if (end.kind === 'pod') return end.pod.key;
-  return end.kind === 'node' ? `node/${end.name ?? '?'}` : end.address;
+function print(context: Context, options: ExplainOptions, explanation: Explanation, before?: Explanation): void {
+  if (options.quiet) return;
+  const { stdout } = context;
+  if (options.output === 'json') stdout.write(`${JSON.stringify(toExplanationJson(explanation, before), null, 1)}\n`);
+  else if (options.output === 'yaml') stdout.write(renderYaml(toExplanationJson(explanation, before)));
+  else {
+    const style = toStyle(context, options);
+    const text = renderExplanation(explanation, style);
+    if (before === undefined) stdout.write(text);
+    else {
+      const [first = '', ...rest] = text.split('\n');
+      const flows = before.steps.filter((step) => step.kind === 'flow');
+      stdout.write([first, `before: ${headline(before, flows, style)}`, ...rest].join('\n'));
+    }
+  }
+}
+
+function toStyle({ stdout, env }: Context, { output, color }: ExplainOptions): TextStyle {
+  const wanted =
+    color === 'always' ||
+    (color === 'auto' && stdout.isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb');
+  return {
+    wide: output === 'wide',
+    columns: stdout.columns ?? unlimitedColumns,
+    paint: wanted ? coloured : plain,
+  };
+}
+
+function toExit(verdict: Outcome, expected: 'allow' | 'deny' | undefined): ExitCode {
+  if (verdict === 'UNKNOWN') return exitCode.unknown;
+  const passes = verdict !== 'DENIED';
+  if (expected !== undefined) return passes === (expected === 'allow') ? exitCode.ok : exitCode.no;
+  return passes ? exitCode.ok : exitCode.no;
+}
+
+function printCode({ stdout }: Context, text: string, refuse: (message: string) => ExitCode): ExitCode {
+  const code = parseReasonCode(text);
+  if (code === undefined)
+    return refuse(`there is no code ${text}; the codes are ${Object.keys(reasonNames).join(', ')}`);
+  stdout.write(readFileSync(codePage(code), 'utf8'));
+  return exitCode.ok;
+}
+
+/** Pages lie beside the program: `docs/codes` of the package, from source and from the bundle alike. */
+function codePage(code: string): string {
+  const name = `docs/codes/${code}.md`;
+  for (let directory = import.meta.dirname; ; directory = join(directory, '..')) {
+    const path = join(directory, name);
+    try {
+      readFileSync(path);
+      return path;
+    } catch (error) {
+      if (directory === join(directory, '..')) throw error;
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import { relative, resolve } from 'node:path';
 import type { Diagnostic, Span } from '../../model/diagnostic.ts';
 import { objectTitle } from '../object-name.ts';
 import { decodeDocuments } from './decode-documents.ts';
@@ -17,6 +18,8 @@ export interface ManifestInputs {
   readonly recursive?: boolean;
   /** The text that `-` stands for. */
   readonly stdin?: string;
+  /** Where relative paths begin; the working directory of the process if absent. Positions keep the relative names. */
+  readonly cwd?: string;
 }
 
 /** What the inputs hold, in their order. */
@@ -36,7 +39,9 @@ export const stdinName = '<stdin>';
 /** Reads manifests. Never throws on bad input: what cannot be read is reported, and the rest is read. */
 export function loadManifests(inputs: ManifestInputs): LoadedManifests {
   const listed = listManifestFiles(
-    inputs.paths.filter((path) => path !== '-'),
+    inputs.paths
+      .filter((path) => path !== '-')
+      .map((path) => (inputs.cwd === undefined ? path : resolve(inputs.cwd, path))),
     { recursive: inputs.recursive ?? false },
   );
   const diagnostics: Diagnostic[] = [...listed.diagnostics];
@@ -54,7 +59,7 @@ export function loadManifests(inputs: ManifestInputs): LoadedManifests {
   };
   for (const path of listed.files) {
     const text = readTextFile(path);
-    if (text.ok) take(text.value, path);
+    if (text.ok) take(text.value, inputs.cwd === undefined ? path : relative(inputs.cwd, path));
     else diagnostics.push(cannotRead(path, text.error));
   }
   if (inputs.paths.includes('-')) {

@@ -1,0 +1,184 @@
+import { createJudge } from '../compiler/judge.ts';
+import type { Judge } from '../compiler/judge.ts';
+import type { FlowProtocol } from '../model/flow.ts';
+import type { IpFamily } from '../model/ip.ts';
+import { err, ok } from '../model/result.ts';
+import type { Result } from '../model/result.ts';
+import type { Service } from '../model/service.ts';
+import { askedFlows, familiesOf, flowBetween, memberClasses } from './asked-flows.ts';
+import type { AskedFlow, MemberClass, PortQuestion } from './asked-flows.ts';
+import type { Cluster } from './cluster.ts';
+import { conclude } from './conclude.ts';
+import { explainDns } from './dns-step.ts';
+import type { ExplainedDns } from './dns-step.ts';
+import { createDirectory } from './ends.ts';
+import type { EndRef, Explanation } from './explanation.ts';
+import { explainFlow } from './flow-step.ts';
+import { locate } from './locate.ts';
+import type { Located, World } from './locate.ts';
+import { mergeFlows } from './merge-flows.ts';
+import { walkService } from './service-walk.ts';
+import type { Walk } from './service-walk.ts';
+
+/** A question, as the command line puts it. */
+export interface Question {
+  readonly from: string;
+  /** Without port. */
+  readonly to: string;
+  readonly port?: number | string;
+  readonly protocol: FlowProtocol;
+  /** The protocol was written, not assumed. */
+  readonly protocolGiven: boolean;
+  /** Of ends that name none. */
+  readonly namespace: string;
+  readonly family?: IpFamily;
+  /** Judge name resolution for Service questions. */
+  readonly dns: boolean;
+  readonly dnsService: { readonly namespace: string; readonly name: string };
+}
+
+/** Options that the operator of the cluster sets. */
+export interface ExplainOptions {
+  readonly policeNodeEgress?: boolean;
+}
+
+/** Answers a question. The error is a question nobody can answer: an end, a port or a family that does not exist. */
+export function explain(
+  cluster: Cluster,
+  question: Question,
+  options: ExplainOptions = {},
+): Result<Explanation, string> {
+  const templates: World['templates'] = new Map();
+  const withTemplates: Cluster = {
+    ...cluster,
+    written: (object) => (object.kind === 'Pod' ? templates.get(object) : undefined) ?? cluster.written(object),
+  };
+  const world: World = { cluster: withTemplates, directory: createDirectory(cluster.snapshot), templates };
+  const judge = createJudge(cluster.snapshot, options);
+
+  const from = locate(world, question.from, question.namespace);
+  if (!from.ok) return from;
+  if (from.value.kind === 'service')
+    return err(`a Service opens no connections: ask from its pods, or from a workload such as deploy/NAME`);
+  const target = locate(world, question.to, question.namespace);
+  if (!target.ok) return target;
+  const to = nodePortService(world, target.value, question) ?? target.value;
+
+  const answered =
+    to.kind === 'service'
+      ? answerService(world, judge, from.value, to, question)
+      : answerDirect(world, judge, from.value, to, question);
+  if (!answered.ok) return answered;
+  const { asked, walk, dns, names } = answered.value;
+  const explained = asked.map(({ flow, from, to, count, servicePort, remark, portClass }) => ({
+    portClass,
+    explained: explainFlow(
+      { cluster: withTemplates, flow, from, to, ...(servicePort === undefined ? {} : { servicePort }) },
+      judge,
+      { count, ...(remark === undefined ? {} : { remark }) },
+    ),
+  }));
+  return ok(
+    conclude(withTemplates, judge, {
+      question,
+      from: from.value.ref,
+      to: to.ref,
+      flows: mergeFlows(explained),
+      walk,
+      dns,
+      ...names,
+    }),
+  );
+}
+
+interface Answered {
+  readonly asked: readonly AskedFlow[];
+  readonly walk?: Walk;
+  readonly dns?: ExplainedDns;
+  readonly names: { readonly manyFrom: boolean; readonly manyTo: boolean };
+}
+
+type Ends = Exclude<Located, { kind: 'service' }>;
+
+function answerDirect(world: World, judge: Judge, from: Ends, to: Ends, question: Question): Result<Answered, string> {
+  const sources = memberClasses(world, from, to.kind === 'members' ? to.members : undefined, judge);
+  const targets = memberClasses(world, to, from.kind === 'members' ? from.members : undefined, judge);
+  const asked = askedFlows(sources, targets, portQuestion(question), judge);
+  return asked.ok ? ok({ asked: asked.value, names: { manyFrom: isMany(sources), manyTo: isMany(targets) } }) : asked;
+}
+
+function answerService(
+  world: World,
+  judge: Judge,
+  from: Ends,
+  to: Located & { kind: 'service' },
+  question: Question,
+): Result<Answered, string> {
+  const sources = memberClasses(world, from, undefined, judge);
+  const members = sources.map(({ member }) => member);
+  const walk = walkService(world, {
+    from: members,
+    to,
+    protocol: question.protocol,
+    protocolGiven: question.protocolGiven,
+    port: question.port,
+  });
+  if (!walk.ok) return walk;
+  const asked: AskedFlow[] = [];
+  let problem: string | undefined;
+  const targets = new Set<string>();
+  for (const route of walk.value.routes) {
+    targets.add(JSON.stringify(route.to.ref));
+    const families = familiesOf(route.from, route.to, question.family);
+    if (families.length === 0)
+      problem ??= `${question.from} and an endpoint of ${to.service.key} have no address family in common`;
+    for (const family of families) {
+      const flow = flowBetween(route.from, route.to, family, route.protocol, route.port);
+      if (flow === undefined) continue;
+      const source = sources.find(({ member }) => member === route.from);
+      asked.push({
+        from: route.from.ref,
+        to: route.to.ref,
+        flow,
+        count: source?.count ?? 1,
+        servicePort: route.servicePort,
+        ...(route.remark === undefined ? {} : { remark: route.remark }),
+      });
+    }
+  }
+  if (asked.length === 0 && problem !== undefined) return err(problem);
+  const first = members.find(({ party }) => party.kind === 'pod');
+  const dns =
+    question.dns && first !== undefined && to.address === undefined
+      ? { dns: explainDns(world, first, question.dnsService, judge, question.family) }
+      : {};
+  return ok({ asked, walk: walk.value, ...dns, names: { manyFrom: isMany(sources), manyTo: targets.size > 1 } });
+}
+
+function isMany(classes: readonly MemberClass[]): boolean {
+  return classes.reduce((sum, { count }) => sum + count, 0) > 1;
+}
+
+function portQuestion({ port, protocol, protocolGiven, family }: Question): PortQuestion {
+  return { port, protocol, protocolGiven, family };
+}
+
+/** A node's port that belongs to a Service leads there. */
+function nodePortService(
+  world: World,
+  to: Located,
+  { port, protocol }: Question,
+): (Located & { kind: 'service' }) | undefined {
+  if (to.kind !== 'members' || typeof port !== 'number') return undefined;
+  const [member] = to.members;
+  if (member?.party.kind !== 'node' || member.party.hostNetworkPod !== undefined) return undefined;
+  for (const service of world.cluster.snapshot.services.values()) {
+    const found = service.ports.find((known) => known.nodePort === port && known.protocol === protocol);
+    if (found === undefined) continue;
+    const [address] = member.party.addresses;
+    const ref: EndRef = { kind: 'Service', namespace: service.namespace, name: service.name };
+    const entered: Service = { ...service, ports: [{ ...found, port }] };
+    return { kind: 'service', ref, service: entered, entry: 'outside', ...(address === undefined ? {} : { address }) };
+  }
+  return undefined;
+}

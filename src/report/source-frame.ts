@@ -1,0 +1,130 @@
+import type { Frame, Mark, Suggestion } from '../explain/explanation.ts';
+import { cellWidth, cutCells, layOut } from './display-width.ts';
+import type { Paint } from './style.ts';
+
+/** How wide lines may be, and whether they have colour. */
+export interface FrameStyle {
+  readonly columns: number;
+  readonly paint: Paint;
+}
+
+/** Least cells left for source text on a narrow terminal. */
+const leastText = 20;
+
+/** A frame as lines: place, source lines, marks under them; `...` where lines are left out. */
+export function renderFrame(frame: Frame, style: FrameStyle): readonly string[] {
+  const first = frame.marks.find(({ primary }) => primary) ?? frame.marks[0];
+  if (first === undefined) return [];
+  const width = gutterWidth(frame.lines.map(({ number }) => number));
+  const { paint } = style;
+  const { line, column } = first.span.start;
+  const lines = [`  ${paint('dim', '-->')} ${frame.file}:${line}:${column}`, gutter(width, undefined, '', paint)];
+  let previous: number | undefined;
+  for (const { number, text } of frame.lines) {
+    if (previous !== undefined && number > previous + 1) lines.push(paint('dim', '...'));
+    previous = number;
+    const marks = frame.marks.filter(({ span }) => span.start.line === number);
+    lines.push(...renderLine(text, number, marks, width, style));
+  }
+  return lines;
+}
+
+/** Digits of the largest number: the width of the gutter. */
+export function gutterWidth(numbers: readonly number[]): number {
+  return String(Math.max(...numbers, 1)).length;
+}
+
+/** A line with its number, or without one, behind the gutter's bar. */
+export function gutter(width: number, number: number | undefined, text: string, paint: Paint): string {
+  const head = (number === undefined ? '' : String(number)).padStart(width);
+  return `${paint('dim', `${head} |`)}${text === '' ? '' : ` ${text}`}`;
+}
+
+function renderLine(
+  text: string,
+  number: number,
+  marks: readonly Mark[],
+  width: number,
+  { columns, paint }: FrameStyle,
+): readonly string[] {
+  const room = Math.max(leastText, columns - width - 3);
+  const cells = layOut(text);
+  const ranges = marks.map((mark) => ({ mark, ...cellRange(mark, cells.starts) }));
+  const left = windowStart(ranges, cells.starts.at(-1) ?? 0, room);
+  const lines = [gutter(width, number, cutCells(cells.text.trimEnd(), left, room), paint)];
+  for (const { mark, from, to } of ranges.sort((a, b) => a.from - b.from)) {
+    const start = Math.max(0, from - left);
+    const size = Math.max(1, Math.min(to - left, room) - start);
+    const sign = mark.primary ? '^' : '-';
+    const under = `${' '.repeat(start)}${paint('mark', sign.repeat(size))}`;
+    if (start + size + 1 + cellWidth(mark.label) <= room) {
+      lines.push(gutter(width, undefined, `${under} ${mark.label}`, paint));
+    } else {
+      lines.push(gutter(width, undefined, under, paint));
+      const indent = Math.max(0, Math.min(start, room - cellWidth(mark.label)));
+      for (const part of wrap(mark.label, room - indent))
+        lines.push(gutter(width, undefined, ' '.repeat(indent) + part, paint));
+    }
+  }
+  return lines;
+}
+
+function cellRange({ span }: Mark, starts: readonly number[]): { readonly from: number; readonly to: number } {
+  const end = starts.at(-1) ?? 0;
+  const from = starts[span.start.column - 1] ?? end;
+  const to = span.end.line === span.start.line ? (starts[span.end.column - 1] ?? end) : end;
+  return { from, to: Math.max(to, from + 1) };
+}
+
+/** Where a line that is too long begins to be shown, so that its marks can be seen. */
+function windowStart(
+  ranges: readonly { readonly from: number; readonly to: number }[],
+  total: number,
+  room: number,
+): number {
+  if (total <= room || ranges.length === 0) return 0;
+  const from = Math.min(...ranges.map((range) => range.from));
+  const to = Math.max(...ranges.map((range) => range.to));
+  if (to + 3 <= room) return 0;
+  const spare = Math.max(0, room - Math.min(to - from, room));
+  return Math.max(0, Math.min(from - Math.floor(spare / 2), total - room));
+}
+
+/** A text in lines of at most `width` cells, broken at blanks. */
+export function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && cellWidth(line) + 1 + cellWidth(word) > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
+/** An edit as lines removed and added, with what it does. */
+export function renderSuggestion(suggestion: Suggestion, { columns, paint }: FrameStyle): readonly string[] {
+  const { help, diff, applicability, effectText } = suggestion;
+  const title = `${paint('strong', 'help:')} ${help}`;
+  if (diff.length === 0) return [title];
+  const width = gutterWidth(diff.map(({ number }) => number));
+  const room = Math.max(leastText, columns - width - 3);
+  const shown = diff.map(({ number, sign, text }) => {
+    const line = `${paint('dim', String(number).padStart(width))} ${sign} ${cutCells(layOut(text).text, 0, room)}`;
+    return sign === '+' ? paint('good', line) : line;
+  });
+  const end = effectText === undefined ? applicability : `${applicability}; ${effectText}`;
+  return [
+    title,
+    gutter(width, undefined, '', paint),
+    ...shown,
+    gutter(width, undefined, '', paint),
+    fact(width, end, paint),
+  ];
+}
+
+/** A fact under a frame. */
+export function fact(width: number, text: string, paint: Paint): string {
+  return `${paint('dim', `${' '.repeat(width)} =`)} ${text}`;
+}
