@@ -1,6 +1,6 @@
 import { runPodStarts, runReuse } from './leak-pods.ts';
 import type { RunOptions, RunResult } from './leak-runs.ts';
-import { runDeletions, runFlips, runKills } from './leak-runs.ts';
+import { runDeletions, runFlips, runKills, runUpgrades } from './leak-runs.ts';
 import type { LeakWorld } from './leak-world.ts';
 
 /** Every leak run by the name that the command line knows it by. */
@@ -10,4 +10,5 @@ export const leakRuns: ReadonlyMap<string, (world: LeakWorld, options: RunOption
   ['deletions', runDeletions],
   ['starts', runPodStarts],
   ['reuse', runReuse],
+  ['upgrades', runUpgrades],
 ]);

@@ -4,6 +4,7 @@ import { podManifest } from '../lab/manifests.ts';
 import type { Manifest } from '../lab/manifests.ts';
 import { between, pick } from '../api-server/random.ts';
 import type { Random } from '../api-server/random.ts';
+import { CommandError } from '../lab/run.ts';
 import type { AgentProcess } from './leak-agent.ts';
 import { monotonicMs } from './leak-traffic.ts';
 import type { Span } from './leak-traffic.ts';
@@ -141,6 +142,7 @@ export class Flips {
   #sometimes = false;
   #label = false;
   #renamed = false;
+  #changes = 0;
 
   constructor(world: LeakWorld, random: Random) {
     this.#world = world;
@@ -154,9 +156,47 @@ export class Flips {
 
   /** Makes one change and answers what it was. */
   async next(): Promise<string> {
+    const change = await this.#change();
+    this.#changes += 1;
+    // Written behind the change: once it is in the kernel, so is the change.
+    const cidr = `198.18.${this.#changes >> 8}.${this.#changes & 255}/32`;
+    await this.#world.objects.apply(
+      policyManifest('marker', {
+        podSelector: { matchLabels: { app: 'bystander' } },
+        policyTypes: ['Egress'],
+        egress: [{ to: [{ ipBlock: { cidr } }] }],
+      }),
+    );
+    return change;
+  }
+
+  /** Waits until the kernel lists the last change. */
+  async confirmed(agent: AgentProcess): Promise<void> {
+    const { node, pods } = this.#world;
+    const chain = `pod-${pods.bystander.hostInterface}-egress`;
+    const wanted = new RegExp(`\\b198\\.18\\.${this.#changes >> 8}\\.${this.#changes & 255}\\b`);
+    const deadline = performance.now() + 30_000;
+    for (;;) {
+      const { applied } = agent;
+      const listed = await node.run('nft', 'list', 'table', 'inet', 'nftpolicy').then(
+        (text) => chainText(text, chain),
+        (error: unknown) => (error instanceof CommandError ? '' : Promise.reject(error as Error)),
+      );
+      if (wanted.test(listed)) return;
+      if (performance.now() > deadline)
+        throw new Error(`change ${this.#changes} is not in the kernel:\n${agent.log.slice(-20).join('\n')}`);
+      await agent
+        .until(() => agent.applied > applied || performance.now() > deadline, 'the change to be applied', 2_000)
+        .catch(() => undefined);
+    }
+  }
+
+  async #change(): Promise<string> {
     const change = pick(this.#random, [
       'policy',
       'policy',
+      'policy',
+      'label',
       'label',
       'label',
       'isolate bystander',
@@ -261,47 +301,80 @@ export async function runFlips(world: LeakWorld, { runs, random, rate, onProgres
   const flips = new Flips(world, random);
   const { agent } = await begin(world, rate);
   const from = monotonicMs();
-  const spans: { readonly allowed: boolean; readonly span: Span; readonly change: string }[] = [];
-  const delays: number[] = [];
+  const steps: FlipStep[] = [];
   for (let run = 0; run < runs; run++) {
-    const { applied } = agent;
+    const before = flips.flippingAllowed;
     const requestedAt = monotonicMs();
     const change = await flips.next();
-    await agent.until(() => agent.applied > applied, `"${change}" to be applied`);
-    // Two events of one change may be two transactions.
-    if (change === 'rename policy') await sleep(150);
+    await flips.confirmed(agent);
     const confirmedAt = monotonicMs();
-    delays.push(confirmedAt - requestedAt);
     await sleep(between(random, 20, 60));
-    spans.push({ allowed: flips.flippingAllowed, span: { from: confirmedAt, to: monotonicMs() }, change });
+    const until = monotonicMs();
+    steps.push({ change, before, after: flips.flippingAllowed, requestedAt, confirmedAt, until });
     onProgress?.(run + 1);
   }
   await sleep(300);
+  const { figures, violations } = await judgeFlips(world, steps);
+  const result = await conclude(world, from, runs, figures, violations);
+  await agent.end('SIGTERM');
+  return result;
+}
+
+interface FlipStep {
+  readonly change: string;
+  /** Whether the flipping pair was allowed before and after. */
+  readonly before: boolean;
+  readonly after: boolean;
+  readonly requestedAt: number;
+  readonly confirmedAt: number;
+  readonly until: number;
+}
+
+async function judgeFlips(
+  world: LeakWorld,
+  steps: readonly FlipStep[],
+): Promise<{ readonly figures: Figures; readonly violations: readonly string[] }> {
   const violations: string[] = [];
+  const tightened: number[] = [];
+  const loosened: number[] = [];
   let [deniedSent, leaked, allowedSent, lost] = [0, 0, 0, 0];
-  for (const { allowed, span, change } of spans) {
-    const { sent, arrived } = await totals(world, [world.flipping], span);
-    if (allowed) {
+  for (const { change, before, after, requestedAt, confirmedAt, until } of steps) {
+    const { sent, arrived } = await totals(world, [world.flipping], { from: confirmedAt, to: until });
+    if (after) {
       allowedSent += sent;
       lost += sent - arrived;
     } else {
       deniedSent += sent;
       leaked += arrived;
     }
-    const wrong = allowed ? sent - arrived : arrived;
+    const wrong = after ? sent - arrived : arrived;
     if (wrong > 0)
-      violations.push(`after "${change}" was confirmed: ${wrong} of ${sent} packets ${allowed ? 'lost' : 'leaked'}`);
+      violations.push(`after "${change}" was confirmed: ${wrong} of ${sent} packets ${after ? 'lost' : 'leaked'}`);
+    if (before === after) continue;
+    // From the request to the last packet of the old verdict, over all flows.
+    let last = requestedAt;
+    for (const flow of world.flipping.flows) {
+      const seen = await world.traffic.count(flow, { from: requestedAt, to: confirmedAt });
+      last = Math.max(last, (after ? seen.firstArrivedAt : seen.lastArrivedAt) ?? requestedAt);
+    }
+    (after ? loosened : tightened).push(last - requestedAt);
   }
   const figures = {
     flippingDeniedSent: deniedSent,
     flippingLeaked: leaked,
     flippingAllowedSent: allowedSent,
     flippingLost: lost,
-    ...spread('change', delays),
+    tightenings: tightened.length,
+    ...spread('tighten', tightened),
+    ...spread('loosen', loosened),
   };
-  const result = await conclude(world, from, runs, figures, violations);
-  await agent.end('SIGTERM');
-  return result;
+  return { figures, violations };
+}
+
+/** One chain out of the text of a table. */
+function chainText(table: string, chain: string): string {
+  const start = table.indexOf(`chain ${chain} {`);
+  return start === -1 ? '' : table.slice(start, table.indexOf('\n\t}', start));
 }
 
 /** What a stranger may do to our tables, with the agent alive. */
@@ -373,4 +446,39 @@ export async function runDeletions(
   // The rules come back in one step: a packet on its way in that instant may meet a chain that is still empty, and is
   // dropped. So losses are published here, not forbidden.
   return { ...rest, denied: { sent: sentOutside, leaked: outside }, violations };
+}
+
+/**
+ * Replaces the agent by the next one, as an upgrade does: the new one starts before or after the old one ends, and
+ * changes go on.
+ */
+export async function runUpgrades(
+  world: LeakWorld,
+  { runs, random, rate, onProgress }: RunOptions,
+): Promise<RunResult> {
+  const flips = new Flips(world, random);
+  let { agent } = await begin(world, rate);
+  const from = monotonicMs();
+  let overlapping = 0;
+  for (let run = 0; run < runs; run++) {
+    const old = agent;
+    if (random() < 0.5) {
+      overlapping += 1;
+      agent = world.startAgent();
+      await flips.next();
+      if (random() < 0.5) await agent.ready();
+      await old.end('SIGTERM');
+    } else {
+      await flips.next();
+      await old.end('SIGTERM');
+      agent = world.startAgent();
+    }
+    await agent.ready();
+    await flips.next();
+    await flips.confirmed(agent);
+    onProgress?.(run + 1);
+  }
+  const result = await conclude(world, from, runs, { overlapping });
+  await agent.end('SIGTERM');
+  return result;
 }
