@@ -6,6 +6,7 @@ import type { Context, Output } from './context.ts';
 import { exitCode } from './exit-code.ts';
 import type { ExitCode } from './exit-code.ts';
 import { addExplain } from './explain-command.ts';
+import { addFlowCommands } from './flow-commands.ts';
 import { addNodeCommands } from './node-commands.ts';
 
 /** The process's own streams, environment and signals. */
@@ -68,6 +69,7 @@ function buildProgram(context: Context, finish: Finish): Command {
     .addHelpText('after', '\nExit codes: 0 yes, 1 no (denied, failed), 2 usage or failure, 3 unknown.');
   addExplain(program, context, finish);
   addTest(program, context, finish);
+  addFlowCommands(program, context, finish);
   addNodeCommands(program, context, finish);
   return program;
 }
