@@ -126,6 +126,23 @@ describe('NodeCompiler', () => {
     expect(cluster.compiler.ruleset()).toBe(before);
   });
 
+  test('a peer that changes its labels and its address at once leaves one set and enters another', () => {
+    const cluster = shop();
+    const from = (app: string): object => ({
+      from: [{ namespaceSelector: {}, podSelector: { matchLabels: { app } } }],
+      ports: [{ port: app === 'client' ? 80 : 81 }],
+    });
+    cluster.policy('x/p', { ingress: [from('client'), from('other')] });
+    const elements = (): unknown =>
+      [...cluster.inet().sets.values()]
+        .filter(({ name }) => name.startsWith('peers-'))
+        .map(({ name, elements }) => [name.split('-')[1], ...elements].join(' '))
+        .sort();
+    expect(elements()).toEqual(['client 10.0.1.1', 'other']);
+    cluster.pod('y/client', 'other', '10.0.1.7');
+    expect(elements()).toEqual(['client', 'other 10.0.1.7']);
+  });
+
   test('a port a local pod renumbers is another port in its own chain', () => {
     const cluster = shop();
     cluster.policy('x/p', { ingress: [{ ports: [{ port: 'http' }] }] });
