@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 
 import { NftProcess } from 'nftables-json';
+import type { Capabilities } from 'nftables-json';
 
 import { Controller } from '../controller/controller.ts';
 import { FullCompiler } from '../controller/full-compiler.ts';
 import { systemClock } from '../enforcer/clock.ts';
 import { Enforcer } from '../enforcer/enforcer.ts';
+import type { EnforcerStatus } from '../enforcer/enforcer.ts';
 import { NftMonitor } from '../enforcer/watcher.ts';
 import { collectHostFacts } from '../host/facts.ts';
 import type { HostOptions } from '../host/facts.ts';
@@ -15,16 +17,28 @@ import { watchHost } from '../host/watch.ts';
 import { nodeName } from '../model/names.ts';
 import { Store } from '../source/store.ts';
 import type { AgentConfig } from './config.ts';
+import { DeniedLog } from './denied-log.ts';
+import { live, ready } from './health.ts';
+import { HttpServer } from './http-server.ts';
+import type { Insight } from './insight.ts';
+import { KubernetesEvents } from './kubernetes-events.ts';
 import type { Logger } from './logger.ts';
+import { Metrics } from './metrics.ts';
 import type { OpenedSource } from './open-source.ts';
 import { ReadyFile } from './ready-file.ts';
 import { Reporter } from './reporter.ts';
+import { statusReport } from './status.ts';
+import { TimedExecutor } from './timed-executor.ts';
+import { troublesOf } from './troubles.ts';
+import { ownVersion } from './version.ts';
 
 /** What the agent of one node is made of. */
 export interface AgentOptions {
   readonly config: AgentConfig;
   readonly source: OpenedSource;
   readonly logger: Logger;
+  /** What nft and the kernel can do, if they said. */
+  readonly capabilities?: Capabilities | undefined;
 }
 
 /**
@@ -32,30 +46,39 @@ export interface AgentOptions {
  * reason, the rules stay: only `policy cleanup` removes them.
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { config, logger } = options;
-  const { source } = options.source;
+  const { config, logger, source } = options;
   const node = nodeName(config.node);
-  const host: HostOptions = {
-    cniConfigDirectory: config.cniConfDir,
-    cniCacheDirectories: [join(config.cniCacheDir, 'results'), join(config.cniCacheDir, 'cache/results')],
-    netnsDirectory: config.netnsDir,
-  };
+  const host = hostOptions(config);
   const reporter = new Reporter(logger);
+  const metrics = new Metrics();
   const store = new Store({
     onListenerError: (error) => logger.error({ err: error }, 'a listener failed: a defect of nftpolicy'),
   });
   store.listen({ reported: (scope) => reporter.objects(store, scope) });
+  const readyFile = config.readyFile === undefined ? undefined : new ReadyFile(config.readyFile, node);
+  await readyFile?.remove();
+  const events =
+    source.api === undefined
+      ? undefined
+      : new KubernetesEvents({
+          access: source.api.access,
+          node,
+          clock: systemClock,
+          logger,
+          onResult: (result) => metrics.event(result),
+        });
 
-  const ready = config.readyFile === undefined ? undefined : new ReadyFile(config.readyFile, node);
-  await ready?.remove();
-  const enforcer = new Enforcer({
-    executor: new NftProcess(),
-    watcher: new NftMonitor({ clock: systemClock }),
-    onReport: (status) => {
-      reporter.enforcer(status);
-      ready?.update(status);
-    },
-  });
+  let enforcingSince: number | undefined;
+  const executor = new TimedExecutor(new NftProcess(), (call) => metrics.nftCall(call));
+  const onEnforcer = (status: EnforcerStatus): void => {
+    const tookMs = controller.progress.applied(status.appliedGeneration, systemClock.now());
+    if (status.lastApply?.ok === true) enforcingSince ??= status.lastApply.at;
+    metrics.enforcer(status, tookMs);
+    reporter.enforcer(status, controller.status().bindings);
+    readyFile?.update(status);
+    events?.update(troublesOf(node, controller.status(), status));
+  };
+  const enforcer = new Enforcer({ executor, watcher: new NftMonitor({ clock: systemClock }), onReport: onEnforcer });
   const controller = new Controller({
     node,
     store,
@@ -67,17 +90,77 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       askNeighbours: (pods, shape) => askNeighbours(pods, shape),
     },
     clock: systemClock,
-    onRun: (status) => reporter.controller(status),
+    onRun: (status) => {
+      reporter.controller(status);
+      events?.update(troublesOf(node, status, enforcer.status()));
+    },
   });
+  const insight: Insight = {
+    config,
+    version: ownVersion(),
+    startedAtMs: Date.now(),
+    store,
+    source,
+    controller,
+    enforcer,
+    executor,
+    capabilities: options.capabilities,
+    enforcingSince: () => enforcingSince,
+    coldStart: () => false,
+  };
+  metrics.watch(insight);
+  // A lane of its own: looking at the record never waits for a write, nor a write for it.
+  const denied = new DeniedLog(new NftProcess(), insight, (entry, packets) => metrics.denied(entry, packets));
+  const server = startServer(insight, metrics, denied, logger);
 
-  logger.info({ node, source: options.source.description }, 'agent starts');
+  logger.info({ node, version: insight.version, source: source.description }, 'agent starts');
   enforcer.start();
   const watching = watchHost(() => controller.hostChanged(), signal, {
     ...host,
     onTrouble: (error) => logger.warn({ err: error }, 'watching the node failed, trying again'),
   });
-  await Promise.all([source.run(store, signal), watching, controller.run(signal)]);
-  await enforcer.close();
-  await ready?.written();
+  await Promise.all([
+    server?.start(),
+    source.source.run(store, signal),
+    watching,
+    controller.run(signal),
+    denied.run(systemClock, logger, signal),
+    events?.run(signal),
+  ]);
+  await Promise.all([enforcer.close(), server?.close()]);
+  source.api?.access.close();
+  metrics.close();
+  await readyFile?.written();
   logger.info({ node }, 'agent stops, the rules stay');
+}
+
+function hostOptions({ cniConfDir, cniCacheDir, netnsDir }: AgentConfig): HostOptions {
+  return {
+    cniConfigDirectory: cniConfDir,
+    cniCacheDirectories: [join(cniCacheDir, 'results'), join(cniCacheDir, 'cache/results')],
+    netnsDirectory: netnsDir,
+  };
+}
+
+function startServer(insight: Insight, metrics: Metrics, denied: DeniedLog, logger: Logger): HttpServer | undefined {
+  const { config } = insight;
+  if (config.listen === undefined) return undefined;
+  return new HttpServer(
+    config.listen,
+    {
+      healthz: () => live(insight),
+      readyz: () => ready(insight),
+      metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
+      status: (query) => {
+        const policy = query.get('policy');
+        return statusReport(insight, policy === null ? {} : { policy });
+      },
+      denied: async (signal) => ({
+        schema: 'nftpolicy.dev/denied/v1',
+        node: config.node,
+        flows: await denied.read(signal),
+      }),
+    },
+    logger,
+  );
 }

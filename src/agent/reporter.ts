@@ -1,7 +1,9 @@
 import type { ControllerStatus } from '../controller/controller.ts';
 import type { EnforcerStatus } from '../enforcer/enforcer.ts';
+import type { PodBinding } from '../model/binding.ts';
 import type { Store } from '../source/store.ts';
 import type { Logger } from './logger.ts';
+import { podsBehind } from './status.ts';
 
 /** Tells the log what changed, once per change: states are compared, so a problem that stays is said once. */
 export class Reporter {
@@ -31,17 +33,24 @@ export class Reporter {
         this.#logger[level](problem, `pod ${problem.pod} stays closed: ${problem.message}`);
       },
     );
+    this.#once('settings', status.settingsRepaired === 0 ? undefined : String(status.settingsRepaired), () =>
+      this.#logger.warn(
+        { settingsRepaired: status.settingsRepaired },
+        'bridge-nf-call was off: packets between pods of one bridge would have bypassed every rule; switched on',
+      ),
+    );
     this.#once('host', status.hostProblem, (message) => this.#logger.error({ message }, 'cannot observe the node'));
   }
 
   /** Attempts, problems and repairs. */
-  enforcer(status: EnforcerStatus): void {
+  enforcer(status: EnforcerStatus, bindings: readonly PodBinding[] = []): void {
     this.#replace(
       'apply',
       status.problems,
       (problem) => JSON.stringify(problem),
       (problem) => {
-        this.#logger.error(problem, `not in the kernel: ${problem.message}`);
+        const pods = podsBehind(problem.closed, bindings).map(({ pod }) => pod);
+        this.#logger.error({ ...problem, pods }, `not in the kernel: ${problem.message}`);
       },
     );
     this.#once('drift', status.driftRepaired === 0 ? undefined : String(status.driftRepaired), () =>

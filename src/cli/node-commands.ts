@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 
 import { agentOptionNames, agentOptions, flagOf, variableOf } from '../agent/option-table.ts';
 import type { AgentFlags } from './commands/agent.ts';
+import type { DeniedFlags } from './commands/denied.ts';
+import type { StatusFlags } from './commands/status.ts';
 import type { Context } from './context.ts';
 import type { ExitCode } from './exit-code.ts';
 
@@ -11,6 +13,8 @@ type Finish = (code: ExitCode) => void;
 /** Adds the commands that work on the node they run on. */
 export function addNodeCommands(program: Command, context: Context, finish: Finish): void {
   addAgent(program, context, finish);
+  addStatus(program, context, finish);
+  addDenied(program, context, finish);
   addCleanup(program, context, finish);
 }
 
@@ -29,6 +33,36 @@ function addAgent(program: Command, context: Context, finish: Finish): void {
     const { agentCommand } = await import('./commands/agent.ts');
     finish(await agentCommand(context, flags));
   });
+}
+
+/** `--address` and `--output`, as both commands that ask the agent know them. */
+function askingAgent(command: Command, context: Context): Command {
+  const listen = context.env[variableOf('listen')];
+  const address = listen === undefined || listen === '' || listen === 'off' ? agentOptions.listen.default : listen;
+  return command
+    .option('--address <host:port>', 'where the agent of this node answers', address)
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'));
+}
+
+function addStatus(program: Command, context: Context, finish: Finish): void {
+  askingAgent(program.command('status'), context)
+    .description('what this node enforces, since when, and what is wrong')
+    .option('--wait-for <generation|policy>', 'wait until this generation, or this NAMESPACE/POLICY, is in the kernel')
+    .option('--timeout <seconds>', 'how long to wait', '60')
+    .action(async (flags: StatusFlags) => {
+      const { statusCommand } = await import('./commands/status.ts');
+      finish(await statusCommand(context, flags));
+    });
+}
+
+function addDenied(program: Command, context: Context, finish: Finish): void {
+  askingAgent(program.command('denied'), context)
+    .description('the recent denied flows of this node, with pods and the reason')
+    .option('-w, --watch', 'go on and print what is new', false)
+    .action(async (flags: DeniedFlags) => {
+      const { deniedCommand } = await import('./commands/denied.ts');
+      finish(await deniedCommand(context, flags));
+    });
 }
 
 function addCleanup(program: Command, context: Context, finish: Finish): void {

@@ -82,6 +82,7 @@ export class Controller {
   #podsDirty = true;
   #hostDirty = true;
   #wake: () => void = () => undefined;
+  #ruleset: Ruleset | undefined;
   #retryMs = firstRetryMs;
   #retryAt = Number.POSITIVE_INFINITY;
   #resyncAt = 0;
@@ -114,6 +115,11 @@ export class Controller {
   /** What the last run found. */
   status(): ControllerStatus {
     return this.#status;
+  }
+
+  /** The ruleset that was handed over last. */
+  ruleset(): Ruleset | undefined {
+    return this.#ruleset;
   }
 
   /** Runs until aborted. Never touches the rules when it stops. */
@@ -215,7 +221,8 @@ export class Controller {
     const { generation: last, ...rest } = this.#status;
     const handed = isRefused(rest.refusals) ? last : store.snapshot().generation;
     if (!isRefused(rest.refusals)) {
-      enforcer.setDesired(compiler.ruleset());
+      this.#ruleset = compiler.ruleset();
+      enforcer.setDesired(this.#ruleset);
       this.progress.handed(enforcer.status().desiredGeneration, store.snapshot().generation);
     }
     this.#publish({

@@ -18,16 +18,21 @@ export interface DeniedFlow {
   readonly packets: number | undefined;
 }
 
-const recordSets = ['denied-4', 'denied-6'] as const;
+/** Options of {@link readDenied}. */
+export interface ReadDeniedOptions extends CallOptions {
+  /** `audited`: what policies in audit mode would have denied. Default `denied`. */
+  readonly record?: 'denied' | 'audited';
+}
 
 /**
- * Lists the denied flows of both families, most recent first.
+ * Lists the recorded flows of both families, most recent first.
  * @throws NftError as `Executor.listSet`. Sets that do not exist hold nothing.
  */
-export async function readDenied(executor: Executor, options: CallOptions = {}): Promise<readonly DeniedFlow[]> {
+export async function readDenied(executor: Executor, options: ReadDeniedOptions = {}): Promise<readonly DeniedFlow[]> {
+  const { record = 'denied', ...call } = options;
   const flows: DeniedFlow[] = [];
-  for (const name of recordSets) {
-    const set = await executor.listSet(objectRef('inet', name), options);
+  for (const digit of ['4', '6']) {
+    const set = await executor.listSet(objectRef('inet', `${record}-${digit}`), call);
     for (const element of set?.elem ?? []) {
       const flow = decodeFlow(element);
       if (flow !== undefined) flows.push(flow);

@@ -42,6 +42,7 @@ describe('the commit log', () => {
     { name: 'our name in another family', line: 'add table ip nftpolicy' },
     { name: 'our name in a comment', line: 'add rule inet other c accept comment "inet nftpolicy"' },
     { name: 'the deny record', line: 'add element inet nftpolicy denied-4 { 10.0.0.1 . 10.0.0.2 . tcp . 80 }' },
+    { name: 'the record of audits', line: 'add element inet nftpolicy audited-6 { fd00::1 . fd00::2 . udp . 53 }' },
   ])('does not care about $name', ({ line }) => {
     expect(foreign(new CommitLog(), [line, commit])).toBe(0);
   });

@@ -70,7 +70,7 @@ export class CommitLog {
 const ownTable = new RegExp(
   `^(?:add|delete|insert|replace|flush|create|destroy) \\S+ (?:inet|bridge) ${tableName}(?: |$)`,
 );
-const deniedElement = new RegExp(`^\\S+ element inet ${tableName} denied-`);
+const deniedElement = new RegExp(`^\\S+ element inet ${tableName} (?:denied|audited)-`);
 
 /** Options of {@link NftMonitor}. */
 export interface NftMonitorOptions {

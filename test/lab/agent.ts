@@ -33,27 +33,45 @@ export class LabAgent {
 
   /** Starts the agent on a directory of manifests; resolves once everything is in the kernel. */
   static async start(node: LabNode, manifests: string, args: readonly string[] = []): Promise<LabAgent> {
+    return await LabAgent.launch(node, [`--manifests=${manifests}`, ...args]);
+  }
+
+  /** Starts the agent with the lab node's places; resolves once everything is in the kernel, or at once. */
+  static async launch(
+    node: LabNode,
+    args: readonly string[],
+    options: {
+      /** Put before the command line, for instance to drop capabilities. */
+      readonly wrapper?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+      readonly waitForReady?: boolean;
+    } = {},
+  ): Promise<LabAgent> {
     const readyFile = join(node.directory, `ready-${performance.now()}`);
-    const agent = new LabAgent(
-      node.spawn([
-        process.execPath,
-        policy,
-        'agent',
-        `--manifests=${manifests}`,
-        `--node=${node.name}`,
-        `--ready-file=${readyFile}`,
-        `--cni-conf-dir=${node.cni.configDirectory}`,
-        `--cni-cache-dir=${join(node.cni.resultsDirectory, '..')}`,
-        ...args,
-      ]),
-    );
-    await agent.#until(() => isFile(readyFile), 'the ready file');
+    const command = [
+      ...(options.wrapper ?? []),
+      process.execPath,
+      policy,
+      'agent',
+      `--node=${node.name}`,
+      `--ready-file=${readyFile}`,
+      `--cni-conf-dir=${node.cni.configDirectory}`,
+      `--cni-cache-dir=${join(node.cni.resultsDirectory, '..')}`,
+      ...args,
+    ];
+    const agent = new LabAgent(node.spawn(command, options.env === undefined ? {} : { env: options.env }));
+    if (options.waitForReady !== false) await agent.#until(() => isFile(readyFile), 'the ready file');
     return agent;
   }
 
   /** Everything logged so far. */
   get log(): readonly LogLine[] {
     return this.#lines;
+  }
+
+  /** Whatever it wrote that is no line of the log. */
+  get text(): string {
+    return this.#raw.filter((line) => !line.startsWith('{')).join('\n');
   }
 
   /** Makes a change and waits until the agent has applied what came of it. */
@@ -78,11 +96,12 @@ export class LabAgent {
     await this.#until(() => this.#lines.some(matches), 'a line of the log');
   }
 
-  /** Sends a signal and waits for the end. */
-  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  /** Sends a signal and waits for the end; answers the exit code. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
     const { pid } = this.#child;
     if (this.#child.exitCode === null && pid !== undefined) this.#child.kill(signal);
     await this.#exited;
+    return this.#child.exitCode;
   }
 
   #take(line: string): void {

@@ -24,9 +24,9 @@ export async function agentCommand(context: Context, flags: AgentFlags): Promise
   const { config, warnings } = read.value;
   const logger = createLogger((line) => context.stderr.write(line), config.logLevel);
   for (const { code, message, help } of warnings) logger.warn({ code, help }, message);
-  await checkNft(logger);
+  const capabilities = await checkNft(logger);
   const source = await openSource(config, context.env);
   logger.info({ config }, 'configuration');
-  await runAgent({ config, source, logger }, context.signal);
+  await runAgent({ config, source, logger, capabilities }, context.signal);
   return exitCode.ok;
 }

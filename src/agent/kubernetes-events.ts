@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+
+import type { Clock } from '../enforcer/clock.ts';
+import { AccessError, readBody } from '../source/kubernetes/access.ts';
+import type { KubeAccess } from '../source/kubernetes/access.ts';
+import type { Logger } from './logger.ts';
+
+/** Something an operator should see at the object it concerns. */
+export interface Trouble {
+  readonly about:
+    | { readonly kind: 'Pod'; readonly namespace: string; readonly name: string; readonly uid: string }
+    | { readonly kind: 'Node'; readonly name: string };
+  /** Tells troubles of one object apart. */
+  readonly code: string;
+  /** CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Parts and limits of {@link KubernetesEvents}; times in milliseconds. */
+export interface KubernetesEventsOptions {
+  readonly access: KubeAccess;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onResult?: (result: 'posted' | 'failed' | 'suppressed') => void;
+  /** A trouble younger than this is a pod that starts. Default 5,000. */
+  readonly settleMs?: number;
+  /** Before the same trouble is said again; the API server forgets Events after an hour. Default one hour. */
+  readonly repeatMs?: number;
+  /** Most Events per minute. Default 12. */
+  readonly perMinute?: number;
+}
+
+interface Entry {
+  trouble: Trouble;
+  readonly sinceMs: number;
+  dueMs: number;
+}
+
+const lookMs = 1_000;
+const failureMs = 30_000;
+const requestMs = 10_000;
+
+/**
+ * Says troubles that last as Kubernetes Events: once each, and again every hour while they last; never more than a
+ * few per minute. What cannot be posted is tried again later; nothing depends on it.
+ */
+export class KubernetesEvents {
+  readonly #options: Required<Omit<KubernetesEventsOptions, 'onResult'>> & Pick<KubernetesEventsOptions, 'onResult'>;
+  readonly #entries = new Map<string, Entry>();
+  #posted: number[] = [];
+  #forbidden = false;
+
+  constructor(options: KubernetesEventsOptions) {
+    this.#options = { settleMs: 5_000, repeatMs: 3_600_000, perMinute: 12, ...options };
+  }
+
+  /** Replaces the troubles there are. */
+  update(troubles: readonly Trouble[]): void {
+    const { clock, settleMs } = this.#options;
+    const keys = new Set<string>();
+    for (const trouble of troubles) {
+      const key = keyOf(trouble);
+      keys.add(key);
+      const known = this.#entries.get(key);
+      if (known === undefined) {
+        this.#entries.set(key, { trouble, sinceMs: clock.now(), dueMs: clock.now() + settleMs });
+      } else known.trouble = trouble;
+    }
+    for (const key of this.#entries.keys()) if (!keys.has(key)) this.#entries.delete(key);
+  }
+
+  /** Posts what is due, until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted && !this.#forbidden) {
+      for (const entry of this.#entries.values()) {
+        if (entry.dueMs <= clock.now() && !signal.aborted && !this.#forbidden) await this.#say(entry, signal);
+      }
+      await clock.sleep(lookMs, signal);
+    }
+  }
+
+  async #say(entry: Entry, signal: AbortSignal): Promise<void> {
+    const { clock, perMinute, repeatMs, onResult, logger } = this.#options;
+    const now = clock.now();
+    this.#posted = this.#posted.filter((at) => now - at < 60_000);
+    if (this.#posted.length >= perMinute) {
+      onResult?.('suppressed');
+      entry.dueMs = now + 60_000;
+      return;
+    }
+    this.#posted.push(now);
+    try {
+      const status = await this.#post(entry, AbortSignal.any([signal, AbortSignal.timeout(requestMs)]));
+      if (status >= 200 && status < 300) {
+        entry.dueMs = now + repeatMs;
+        onResult?.('posted');
+        return;
+      }
+      this.#forbidden = status === 403;
+      logger.warn({ status }, this.#forbidden ? 'not allowed to create events: none will be posted' : 'event refused');
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof AccessError)) throw error;
+      logger.debug({ err: error }, 'an event cannot be posted now');
+    }
+    onResult?.('failed');
+    entry.dueMs = now + failureMs;
+  }
+
+  async #post({ trouble, sinceMs }: Entry, signal: AbortSignal): Promise<number> {
+    const { access, node, clock } = this.#options;
+    const { about, reason, message } = trouble;
+    const namespace = about.kind === 'Pod' ? about.namespace : 'default';
+    const nowMs = Date.now();
+    const response = await access.request({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/events`,
+      headers: { 'content-type': 'application/json' },
+      signal,
+      body: JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { namespace, name: `${about.name}.${digest(keyOf(trouble), nowMs)}` },
+        // The kubelet names a Node by its name in place of the uid.
+        involvedObject: { apiVersion: 'v1', ...about, ...(about.kind === 'Node' && { uid: about.name }) },
+        reason,
+        message: message.slice(0, 1024),
+        type: 'Warning',
+        action: 'Enforce',
+        count: 1,
+        firstTimestamp: time(nowMs - (clock.now() - sinceMs)),
+        lastTimestamp: time(nowMs),
+        source: { component: 'nftpolicy', host: node },
+        reportingComponent: 'nftpolicy.dev/agent',
+        reportingInstance: node,
+      }),
+    });
+    await readBody(response, 1_000_000);
+    return response.status;
+  }
+}
+
+function keyOf({ about, reason, code }: Trouble): string {
+  return `${about.kind === 'Pod' ? about.uid : `node ${about.name}`} ${reason} ${code}`;
+}
+
+function digest(key: string, nowMs: number): string {
+  return createHash('sha256').update(`${key} ${nowMs}`).digest('hex').slice(0, 16);
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}

@@ -1,0 +1,139 @@
+import { createJudge } from '../compiler/judge.ts';
+import type { EffectiveSection } from '../compiler/effective-policy.ts';
+import type { EnforcedPod, NodeState, PodSection, StatusReport } from '../controller/status-report.ts';
+import type { EnforcerStatus } from '../enforcer/enforcer.ts';
+import type { PodBinding } from '../model/binding.ts';
+import { compareText } from '../model/names.ts';
+import type { PolicyKey } from '../model/names.ts';
+import type { ClusterSnapshot } from '../model/snapshot.ts';
+import type { ResourceKind } from '../source/source.ts';
+import { ready } from './health.ts';
+import { toIso } from './insight.ts';
+import type { Insight } from './insight.ts';
+
+/** Puts together what this node enforces. Cost: all policies once, and the local pods. */
+export function statusReport(insight: Insight, asked: { readonly policy?: string } = {}): StatusReport {
+  const { config, controller, store, source } = insight;
+  const status = controller.status();
+  const enforced = insight.enforcer.status();
+  const snapshot = store.snapshot();
+  const applied = controller.progress.appliedObjects;
+  const since = insight.enforcingSince();
+  return {
+    schema: 'nftpolicy.dev/status/v1',
+    node: config.node,
+    version: insight.version,
+    startedAt: new Date(insight.startedAtMs).toISOString(),
+    state: stateOf(insight),
+    ready: ready(insight).ok,
+    options: config.enforcement,
+    generation: { objects: snapshot.generation, ...(applied !== undefined && { applied }) },
+    ...(since !== undefined && { enforcingSince: toIso(since) }),
+    ...(enforced.lastApply !== undefined && {
+      lastApply: { ...enforced.lastApply, at: toIso(enforced.lastApply.at) },
+    }),
+    ...(enforced.verifiedAt !== undefined && { verifiedAt: toIso(enforced.verifiedAt) }),
+    driftRepaired: enforced.driftRepaired,
+    settingsRepaired: status.settingsRepaired,
+    source: {
+      from: source.description,
+      kinds: source.source.health().map(({ kind, state, synced, lastHeardAtMs, problem }) => ({
+        kind,
+        state,
+        synced,
+        objects: countOf(snapshot, kind),
+        ...(lastHeardAtMs !== undefined && { lastHeardAt: new Date(lastHeardAtMs).toISOString() }),
+        ...(problem !== undefined && { problem }),
+      })),
+    },
+    refusals: status.refusals,
+    ...(status.hostProblem !== undefined && { hostProblem: status.hostProblem }),
+    pods: enforcedPods(snapshot, status.bindings),
+    closedPods: status.interfaceProblems.map(({ pod, uid, code, message, help }) => ({
+      pod,
+      uid,
+      code,
+      message,
+      help,
+    })),
+    problems: enforced.problems.map(({ kind, object, message, closed }) => ({
+      kind,
+      ...(object !== undefined && { object }),
+      message,
+      pods: podsBehind(closed, status.bindings).map(({ pod }) => pod),
+    })),
+    diagnostics: countDiagnostics(insight),
+    ...(asked.policy !== undefined && { policy: policyProgress(insight, asked.policy) }),
+  };
+}
+
+/** The pods whose dispatch elements fail closed. Elements are keyed by interface or by address. */
+export function podsBehind(
+  closed: EnforcerStatus['problems'][number]['closed'],
+  bindings: readonly PodBinding[],
+): readonly PodBinding[] {
+  const keys = new Set(closed.map(({ key }) => key));
+  return bindings.filter((binding) => keys.has(binding.interface) || binding.addresses.some((ip) => keys.has(ip)));
+}
+
+function stateOf(insight: Insight): NodeState {
+  const { refusals, inSync } = insight.controller.status();
+  if (refusals.some(({ severity }) => severity === 'refuse')) return 'refused';
+  if (insight.coldStart()) return 'cold-start';
+  const { lastApply } = insight.enforcer.status();
+  if (!inSync || lastApply === undefined) return 'syncing';
+  return lastApply.ok ? 'enforcing' : 'failing';
+}
+
+function enforcedPods(snapshot: ClusterSnapshot, bindings: readonly PodBinding[]): readonly EnforcedPod[] {
+  const judge = createJudge(snapshot);
+  const pods = bindings.flatMap((binding): EnforcedPod[] => {
+    const pod = snapshot.pods.get(binding.pod);
+    const policy = pod === undefined ? undefined : judge.effectivePolicy({ kind: 'pod', pod });
+    if (policy === undefined) return [];
+    const { uid, addresses, attachment } = binding;
+    const place = { pod: binding.pod, uid, interface: binding.interface, addresses, attachment: attachment.kind };
+    return [{ ...place, ingress: sectionOf(policy.ingress), egress: sectionOf(policy.egress) }];
+  });
+  return pods.sort((a, b) => compareText(a.pod, b.pod));
+}
+
+function sectionOf({ isolated, policies, audits }: EffectiveSection): PodSection {
+  return {
+    isolated: isolated !== 'no',
+    policies: policies.map(({ policy }) => policy.key),
+    audits: audits.map(({ policy }) => policy.key),
+  };
+}
+
+function policyProgress({ controller }: Insight, policy: string): NonNullable<StatusReport['policy']> {
+  const generation = controller.progress.policyGeneration(policy as PolicyKey);
+  const applied = controller.progress.appliedObjects;
+  return {
+    policy,
+    known: generation !== undefined,
+    ...(generation !== undefined && { generation }),
+    applied: generation !== undefined && applied !== undefined && applied >= generation,
+  };
+}
+
+function countOf(snapshot: ClusterSnapshot, kind: ResourceKind): number {
+  switch (kind) {
+    case 'Namespace':
+      return snapshot.namespaces.size;
+    case 'Node':
+      return snapshot.nodes.size;
+    case 'Pod':
+      return snapshot.pods.size;
+    case 'Service':
+      return snapshot.services.size;
+    case 'NetworkPolicy':
+      return snapshot.policies.size;
+  }
+}
+
+function countDiagnostics({ store }: Insight): StatusReport['diagnostics'] {
+  const all = [...store.diagnostics().values()].flat();
+  const errors = all.filter(({ severity }) => severity === 'error').length;
+  return { errors, warnings: all.length - errors };
+}

@@ -1,0 +1,63 @@
+import { get } from 'node:http';
+
+import { parseListen } from '../agent/config.ts';
+import type { ListenAddress } from '../agent/config.ts';
+
+/** The local agent gave no usable answer. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  /** `agent-unreachable`: nobody listens, or not in time. `agent-refused`: it answered with an error. */
+  readonly code: 'agent-unreachable' | 'agent-refused';
+
+  constructor(code: AgentError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+const timeoutMs = 5_000;
+const maxAnswerBytes = 64 * 1024 * 1024;
+
+/** Where the agent of this node answers: as it is told to listen, from here. `undefined`: the text is no address. */
+export function agentAddress(text: string): ListenAddress | undefined {
+  const address = parseListen(text);
+  if (address === undefined) return undefined;
+  if (address.host === '::') return { ...address, host: '::1' };
+  return address.host === '0.0.0.0' ? { ...address, host: '127.0.0.1' } : address;
+}
+
+/** Asks the agent; the answer is JSON of the kind the path promises. Throws {@link AgentError}. */
+export async function askAgent<T>({ host, port }: ListenAddress, path: string, signal: AbortSignal): Promise<T> {
+  const place = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const unreachable = (cause: Error): void => {
+    if (signal.aborted) return reject(signal.reason as Error);
+    const why = cause.name === 'AbortError' ? `no answer within ${timeoutMs / 1000} s` : cause.message;
+    reject(new AgentError('agent-unreachable', `no agent answers at ${place}: ${why}`, cause));
+  };
+  const request = get({ host, port, path, agent: false, signal: stop }, (response) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    response.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxAnswerBytes) response.destroy(new Error('the answer is too long'));
+      else chunks.push(chunk);
+    });
+    response.on('error', unreachable);
+    response.on('end', () => {
+      const text = Buffer.concat(chunks).toString('utf8');
+      if (response.statusCode !== 200) {
+        reject(new AgentError('agent-refused', `${place} answered ${response.statusCode ?? 0}: ${text.trim()}`));
+        return;
+      }
+      try {
+        resolve(JSON.parse(text) as T);
+      } catch (error) {
+        reject(new AgentError('agent-refused', `${place} is no agent of nftpolicy: its answer is no JSON`, error));
+      }
+    });
+  });
+  request.on('error', unreachable);
+  return await promise;
+}

@@ -1,0 +1,112 @@
+import type { NodeState, PodSection, StatusReport } from '../controller/status-report.ts';
+import { renderAge, renderColumns } from './columns.ts';
+
+const stateWords: Readonly<Record<NodeState, string>> = {
+  syncing: 'SYNCING: objects are still being read; what was in the kernel before stays',
+  'cold-start': 'COLD START: enforced from objects kept on disk, since no API server answers',
+  enforcing: 'ENFORCING',
+  refused: 'REFUSED: this node cannot be policed; nothing is written',
+  failing: 'FAILING: the newest rules are not in the kernel; the older ones hold',
+};
+
+/** What a node enforces, for people. `nowMs` is the time of the question. */
+export function renderStatus(report: StatusReport, nowMs: number): string {
+  const ago = (iso: string): string => `${renderAge((nowMs - Date.parse(iso)) / 1000)} ago`;
+  const { generation, lastApply, verifiedAt } = report;
+  const facts: string[][] = [
+    ['state', stateWords[report.state]],
+    ['node', `${report.node}, agent ${report.version}, started ${ago(report.startedAt)}`],
+  ];
+  if (report.enforcingSince !== undefined) facts.push(['enforcing since', report.enforcingSince]);
+  facts.push(['generation', describeGeneration(generation)]);
+  if (lastApply !== undefined) {
+    const result = lastApply.ok ? 'written' : `failed: ${lastApply.error ?? ''}; tried`;
+    const verified = verifiedAt === undefined ? '' : `, compared ${ago(verifiedAt)}`;
+    const repaired = report.driftRepaired === 0 ? '' : `, repaired ${report.driftRepaired} times`;
+    facts.push(['kernel', `${result} ${ago(lastApply.at)}${verified}${repaired}`]);
+  }
+  facts.push(['mode', describeMode(report.options)], ['objects', describeObjects(report, ago)]);
+  return (
+    renderColumns(facts) +
+    renderPolicy(report) +
+    section(
+      `pods (${report.pods.length} judged)`,
+      report.pods.map((pod) => [pod.pod, pod.interface, describe('in', pod.ingress), describe('out', pod.egress)]),
+    ) +
+    section(
+      'closed pods',
+      report.closedPods.map(({ pod, code, message, help }) => [pod, code, `${message}. ${help}`]),
+    ) +
+    section(
+      'not in the kernel',
+      report.problems.map(({ kind, object, message, pods }) => [
+        object ?? kind,
+        pods.length === 0 ? message : `${message} (closed: ${pods.join(', ')})`,
+      ]),
+    ) +
+    section(
+      'this node',
+      report.refusals.map(({ code, severity, seen, why, help }) => [
+        severity === 'refuse' ? 'REFUSED' : 'warning',
+        code,
+        `${seen}: ${why}. ${help}`,
+      ]),
+    ) +
+    (report.hostProblem === undefined ? '' : `\nthe node cannot be observed: ${report.hostProblem}\n`)
+  );
+}
+
+function describeGeneration({ objects, applied }: StatusReport['generation']): string {
+  if (applied === undefined) return `${objects}, none in the kernel yet`;
+  return applied >= objects ? `${objects}, in the kernel` : `${objects}, ${applied} in the kernel`;
+}
+
+function describeMode({
+  enforce,
+  unknownPods,
+  reject,
+  policeNodeEgress,
+  recordDenied,
+}: StatusReport['options']): string {
+  return [
+    enforce,
+    unknownPods === 'drop' ? 'unknown pods closed' : 'unknown pods OPEN',
+    ...(reject ? ['refusals answered'] : []),
+    ...(policeNodeEgress ? ['egress to the own node policed'] : []),
+    ...(recordDenied ? [] : ['denials not recorded']),
+  ].join(', ');
+}
+
+function describeObjects({ source, diagnostics }: StatusReport, ago: (iso: string) => string): string {
+  const kinds = source.kinds.map(({ kind, objects, synced, state, lastHeardAt, problem }) => {
+    const heard = synced ? '' : ', not read yet';
+    const trouble =
+      problem === undefined
+        ? ''
+        : ` (${state}: ${problem}; last heard ${lastHeardAt === undefined ? 'never' : ago(lastHeardAt)})`;
+    return `${objects} ${kind}${heard}${trouble}`;
+  });
+  const wrong = diagnostics.errors + diagnostics.warnings;
+  const problems = wrong === 0 ? '' : `; ${diagnostics.errors} errors and ${diagnostics.warnings} warnings in them`;
+  return `${kinds.join(', ')}, from ${source.from}${problems}`;
+}
+
+function renderPolicy({ policy }: StatusReport): string {
+  if (policy === undefined) return '';
+  const { generation = 0 } = policy;
+  const state = !policy.known
+    ? 'is not known here'
+    : policy.applied
+      ? `is in the kernel (generation ${generation})`
+      : `is not in the kernel yet (generation ${generation})`;
+  return `\npolicy ${policy.policy} ${state}\n`;
+}
+
+function describe(direction: 'in' | 'out', { isolated, policies, audits }: PodSection): string {
+  const audited = audits.length === 0 ? '' : ` (audit only: ${audits.join(', ')})`;
+  return `${direction}: ${isolated ? policies.join(', ') : 'open'}${audited}`;
+}
+
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  return rows.length === 0 ? '' : `\n${title}\n${renderColumns(rows, '  ')}`;
+}

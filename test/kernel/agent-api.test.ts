@@ -1,0 +1,184 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import type { StatusReport } from '../../src/controller/status-report.ts';
+import { LabAgent } from '../lab/agent.ts';
+import { LabApiServer } from '../lab/api-server.ts';
+import { Lab } from '../lab/lab.ts';
+import { namespaceManifest, nodeManifest, podManifest } from '../lab/manifests.ts';
+import type { Manifest } from '../lab/manifests.ts';
+import { probeAll } from '../lab/matrix.ts';
+import type { LabNode } from '../lab/node.ts';
+import { addressOf } from '../lab/pod.ts';
+import type { LabPod } from '../lab/pod.ts';
+import { CommandError } from '../lab/run.ts';
+
+const bin = join(import.meta.dirname, '../../bin/policy.mjs');
+
+function policyManifest(name: string, app: string): Manifest {
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      podSelector: { matchLabels: { app: 'database' } },
+      ingress: [{ from: [{ podSelector: { matchLabels: { app } } }] }],
+    },
+  };
+}
+
+describe('policy agent on a Kubernetes API', () => {
+  let lab: Lab;
+  let node: LabNode;
+  let api: LabApiServer;
+  let agent: LabAgent;
+  let database: LabPod;
+  let web: LabPod;
+
+  beforeAll(async () => {
+    lab = await Lab.create();
+    node = await lab.addNode({ name: 'node-1', mode: 'routed' });
+    [database, web] = await Promise.all([
+      node.addPod({ name: 'database', labels: { app: 'database' } }),
+      node.addPod({ name: 'web', labels: { app: 'web' } }),
+    ]);
+    api = await LabApiServer.start(node);
+    await api.apply(namespaceManifest('default'), nodeManifest(node), podManifest(database), podManifest(web));
+    await api.apply(policyManifest('database', 'api'));
+    const state = join(node.directory, 'state');
+    agent = await LabAgent.launch(node, ['--kubeconfig', api.kubeconfig, '--state-dir', state]);
+  });
+  afterAll(async () => {
+    await lab?.close();
+  });
+
+  const policy = async (...args: string[]): Promise<{ code: number | null; out: string }> => {
+    try {
+      return { code: 0, out: await node.run(process.execPath, bin, ...args) };
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      return { code: error.exitCode, out: error.stderr };
+    }
+  };
+  const get = async (path: string): Promise<string> =>
+    await node.run('curl', '-s', '-w', ' %{http_code}', `http://127.0.0.1:9478${path}`);
+  const verdict = async (): Promise<string | undefined> => {
+    const to = { to: addressOf(database, 'IPv4'), port: 5432, protocol: 'tcp' as const, at: database };
+    return (await probeAll(lab.traffic, [{ ...to, from: web }]))[0]?.verdict;
+  };
+
+  test('enforces what the API server says', async () => {
+    expect(await verdict()).toBe('deny');
+    await api.apply(policyManifest('database', 'web'));
+    await expect.poll(verdict, { timeout: 10_000 }).toBe('allow');
+    await api.apply(policyManifest('database', 'api'));
+    await expect.poll(verdict, { timeout: 10_000 }).toBe('deny');
+  });
+
+  test('answers probes and metrics', async () => {
+    expect(await get('/healthz')).toBe('ok\n 200');
+    expect(await get('/readyz')).toBe('ok\n 200');
+    const metrics = await get('/metrics');
+    for (const line of [
+      /^nftpolicy_build_info\{version="\d+\.\d+\.\d+",node_version="24[^"]*",nft_version="nftables v[^"]*"\} 1$/m,
+      /^nftpolicy_synced\{kind="NetworkPolicy"\} 1$/m,
+      /^nftpolicy_pods_bound 2$/m,
+      /^nftpolicy_event_to_kernel_seconds_count [1-9]\d*$/m,
+      /^nftpolicy_applies_total\{result="ok"\} [1-9]\d*$/m,
+      /^nftpolicy_table_objects\{family="inet",kind="chain"\} [1-9]\d*$/m,
+    ]) {
+      expect(metrics).toMatch(line);
+    }
+  });
+
+  test('says in policy status what it enforces, and waits for a policy', async () => {
+    const { code, out } = await policy('status');
+    expect(out).toContain('ENFORCING');
+    expect(out).toMatch(/default\/database +veth\w+ +in: default\/database +out: open/);
+    expect(code).toBe(0);
+    const waited = policy('status', '--wait-for', 'default/late', '--timeout', '15', '-o', 'json');
+    await api.apply(policyManifest('late', 'api'));
+    const { code: late, out: text } = await waited;
+    expect(late).toBe(0);
+    const report = JSON.parse(text) as StatusReport;
+    expect(report.policy).toMatchObject({ policy: 'default/late', known: true, applied: true });
+    expect(report.pods.map(({ ingress }) => ingress.policies)).toEqual([['default/database', 'default/late'], []]);
+    const generation = String(report.generation.applied);
+    expect((await policy('status', '--wait-for', generation, '--timeout', '0')).code).toBe(0);
+    const never = await policy('status', '--wait-for', 'default/never', '--timeout', '0.3');
+    expect(never).toMatchObject({ code: 1, out: expect.stringContaining('default/never is not known') as string });
+    await api.remove('networkpolicies', 'late', 'default');
+  });
+
+  test('names pods and policies of denied flows, and counts them', async () => {
+    expect(await verdict()).toBe('deny');
+    const { out } = await policy('denied');
+    const [web4, database4] = [addressOf(web, 'IPv4'), addressOf(database, 'IPv4')];
+    expect(out).toMatch(
+      new RegExp(
+        `DENIED +default/web \\(${web4}\\) -> default/database \\(${database4}\\) +tcp/5432 .*ingress: no rule of default/database`,
+      ),
+    );
+    expect(await get('/metrics')).toMatch(
+      /^nftpolicy_denied_packets_total\{namespace="default",pod="database",direction="ingress",mode="denied"\} [1-9]/m,
+    );
+  });
+
+  test('posts one Event for a pod that stays closed, and none for one that is fine', async () => {
+    const ghost = { ...database, name: 'ghost', uid: 'ghost-uid', ips: ['10.244.1.77'] };
+    await api.apply(podManifest(ghost));
+    type Event = { involvedObject: { name: string; uid: string }; reason: string; message: string };
+    const events = async (): Promise<Event[]> => (await api.ask({ action: 'list', plural: 'events' })) as Event[];
+    await expect.poll(async () => (await events()).length, { timeout: 15_000 }).toBe(1);
+    expect((await events())[0]).toMatchObject({
+      involvedObject: { name: 'ghost', uid: 'ghost-uid' },
+      reason: 'PolicyPodClosed',
+      message: expect.stringContaining('nothing on the node leads to 10.244.1.77') as string,
+    });
+    const { code, out } = await policy('status');
+    expect(code).toBe(1);
+    expect(out).toMatch(/closed pods\n +default\/ghost +pod-interface-missing/);
+    await api.remove('pods', 'ghost', 'default');
+    expect(agent.log.some(({ level, pod }) => level === 'warn' && pod === 'default/ghost')).toBe(true);
+  });
+
+  test('says which permission is missing, and keeps enforcing what it knows', async () => {
+    await api.ask({ action: 'forbid', verb: 'watch', plural: 'networkpolicies' });
+    await api.ask({ action: 'forbid', verb: 'list', plural: 'networkpolicies' });
+    await api.ask({ action: 'stop' });
+    await api.ask({ action: 'start' });
+    await agent.logged(({ level, msg }) => level === 'error' && msg.includes('networkpolicies.networking.k8s.io'));
+    expect(await verdict()).toBe('deny');
+    expect(await get('/readyz')).toBe('ok\n 200');
+    await api.ask({ action: 'permit', verb: 'watch', plural: 'networkpolicies' });
+    await api.ask({ action: 'permit', verb: 'list', plural: 'networkpolicies' });
+  });
+
+  test('ends within two seconds, and status says that nobody attends to the rules', async () => {
+    const begin = performance.now();
+    expect(await agent.stop('SIGTERM')).toBe(0);
+    expect(performance.now() - begin).toBeLessThan(2_000);
+    expect(await verdict()).toBe('deny');
+    const { code, out } = await policy('status');
+    expect(code).toBe(3);
+    expect(out).toContain('UNATTENDED');
+    expect((await policy('denied')).out).toContain(addressOf(web, 'IPv4'));
+    await policy('cleanup');
+    expect(await policy('status')).toMatchObject({ code: 1 });
+  });
+
+  test('prints its configuration and takes it from a file and the environment', async () => {
+    const again = await LabAgent.launch(node, ['--listen', '127.0.0.1:9479'], {
+      env: { NFTPOLICY_KUBECONFIG: api.kubeconfig, NFTPOLICY_STATE_DIR: 'off', NFTPOLICY_REJECT: 'true' },
+    });
+    const printed = again.log.find(({ msg }) => msg === 'configuration');
+    expect(printed).toMatchObject({
+      config: { kubeconfig: api.kubeconfig, listen: { port: 9479 }, enforcement: { reject: true } },
+    });
+    expect(JSON.stringify(printed)).not.toContain(
+      /token: (\S+)/.exec(readFileSync(api.kubeconfig, 'utf8'))?.[1] ?? 'test-token',
+    );
+    await again.stop();
+  });
+});
