@@ -22,6 +22,8 @@ export interface Draft {
   readonly policy: NetworkPolicy;
   readonly edits: readonly TextEdit[];
   readonly lint?: LintCode;
+  /** Meant beyond doubt: preferred even if it closes flows that the mistake opened. */
+  readonly certain?: boolean;
 }
 
 /** Edits for a candidate, likeliest first. */
@@ -107,7 +109,10 @@ function ruleDrafts(
   const lint = failing.length === 1 && first?.lint !== undefined ? { lint: first.lint } : {};
   const drafts: Draft[] = [];
   if (failing.length === 1) {
-    for (const edited of perGroup[0] ?? []) drafts.push({ code, policy, ...edited, ...lint });
+    for (const [index, edited] of (perGroup[0] ?? []).entries()) {
+      const certain = index === 0 && (code === 'E033' || code === 'E031');
+      drafts.push({ code, policy, ...edited, ...lint, certain });
+    }
   } else {
     const all = perGroup.map(([best]) => best);
     if (all.every((edited) => edited !== undefined)) {
@@ -120,7 +125,7 @@ function ruleDrafts(
     }
   }
   const peersFail = failing.every(({ kind }) => kind !== 'port' && kind !== 'invalid');
-  if (peersFail && code !== 'E041') {
+  if (peersFail && code !== 'E041' && code !== 'E015') {
     const list = [...base, direction === 'egress' ? 'to' : 'from'];
     const peer = peerLines(otherOf(context, direction).end, policy.namespace);
     const edit = peer === undefined ? undefined : appended(written, list, peer);
@@ -141,9 +146,11 @@ function peerHelp(code: ReasonCode, rule: number, context: FlowContext, directio
     case 'E013':
       return `name the address of its node; a selector never matches ${name}`;
     case 'E014':
-    case 'E015':
-    case 'E040':
       return `add the address to rule ${rule + 1}`;
+    case 'E040':
+      return otherOf(context, direction).end.kind === 'pod'
+        ? `addresses of pods change; select ${name} by its labels`
+        : `add the address to rule ${rule + 1}`;
     case 'E042':
       return `add the other family to rule ${rule + 1}`;
     case 'E011':

@@ -186,10 +186,16 @@ export function likeness({ key, operator, values }: Requirement, { labels }: Pic
       : values.map((value) => [value, has] as const);
   let least = 99;
   for (const [wanted, found] of pairs) {
-    const edits = distance(wanted.toLowerCase(), found.toLowerCase());
+    const edits = lettersApart(wanted.toLowerCase(), found.toLowerCase());
     if (edits <= Math.max(1, Math.floor(wanted.length / 3))) least = Math.min(least, edits);
   }
   return least;
+}
+
+/** Edit distance; two letters in the wrong order count as one mistake. */
+function lettersApart(a: string, b: string): number {
+  const edits = distance(a, b);
+  return edits === 2 && a.length === b.length && [...a].sort().join('') === [...b].sort().join('') ? 1 : edits;
 }
 
 /** The rule of a changed policy that would admit the flow: asked of the same evaluation. */

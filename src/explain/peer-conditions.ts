@@ -103,7 +103,8 @@ function notAPodGroup(trace: PeerTrace, path: FieldPath, end: FlowEnd, context: 
     ...(span === undefined ? {} : { span }),
     label,
   };
-  return { kind: 'podSelector', answer: 'no', parts: [part], failing: 1, distance, facts: [] };
+  const facts = code === 'E015' ? ['a finished pod is no peer: ask from a live pod of its workload'] : [];
+  return { kind: 'podSelector', answer: 'no', parts: [part], failing: 1, distance, facts };
 }
 
 function firstRequirement(trace: PeerTrace, selectorPath: FieldPath): FieldPath | undefined {
@@ -244,7 +245,7 @@ function blockGroups(
         : answer === 'no'
           ? otherFamily
             ? `${block.cidr.family} only; ${holder} is ${familyOf(address)}`
-            : `${shown === name ? name : `${shown}`} is outside`
+            : `${shown} is outside`
           : excepts.length > 0 && taken.length === 0
             ? `${contains}; no exception does`
             : contains,

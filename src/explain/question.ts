@@ -35,7 +35,7 @@ export function parseTarget(text: string): Result<Target, string> {
   const name = protocolNames.get(protocol.toLowerCase());
   if (name === undefined) return err(`unknown protocol ${JSON.stringify(protocol)}: use tcp, udp or sctp`);
   const number = port === undefined ? undefined : parsePort(port);
-  if (number === 'out-of-range') return err(`port ${port ?? ''} is out of range: ports are 1 to 65535`);
+  if (number === null) return err(`port ${port ?? ''} is out of range: ports are 1 to 65535`);
   return ok({
     end: v6 ?? end ?? '',
     ...(number === undefined ? {} : { port: number }),
@@ -44,8 +44,9 @@ export function parseTarget(text: string): Result<Target, string> {
   });
 }
 
-function parsePort(text: string): number | string | 'out-of-range' {
+/** A number, a name, or null for a number that is no port. */
+function parsePort(text: string): number | string | null {
   if (!/^\d+$/.test(text)) return text;
   const port = Number(text);
-  return port >= 1 && port <= 65535 ? port : 'out-of-range';
+  return port >= 1 && port <= 65535 ? port : null;
 }

@@ -43,7 +43,11 @@ export function refusedDrafts(
   const repairs = problems.map((problem) => repair(problem, written, direction));
   const edits = repairs.flatMap((found) => (found === undefined ? [] : [found]));
   if (edits.length === 0 || edits.length < problems.length) return [];
-  const help = [...new Set(edits.map(({ meant }) => `did you mean "${meant}"?`))].join(' ');
+  const help = [
+    ...new Set(
+      edits.map(({ meant }) => (/^\d+$/.test(meant) ? `write ${meant} without quotes` : `did you mean "${meant}"?`)),
+    ),
+  ].join(' ');
   return [{ code: 'E022', policy: candidate.policy, help, edits: edits.map(({ edit }) => edit) }];
 }
 

@@ -89,7 +89,7 @@ function fromSlices(world: World, slices: readonly unknown[], service: Service, 
       const pod =
         part(target, 'kind') === 'Pod'
           ? world.cluster.snapshot.pods.get(
-              podKey(String(part(target, 'namespace') ?? service.namespace), String(part(target, 'name'))),
+              podKey(textOf(target, 'namespace') ?? service.namespace, textOf(target, 'name') ?? ''),
             )
           : undefined;
       const name = pod?.name ?? String(text);
@@ -114,6 +114,11 @@ function part(raw: unknown, key: string): unknown {
   return typeof raw === 'object' && raw !== null && Object.hasOwn(raw, key)
     ? (raw as Record<string, unknown>)[key]
     : undefined;
+}
+
+function textOf(raw: unknown, key: string): string | undefined {
+  const value = part(raw, key);
+  return typeof value === 'string' ? value : undefined;
 }
 
 function list(raw: unknown): readonly unknown[] {

@@ -120,7 +120,11 @@ function walkPort(world: World, question: ServiceQuestion, port: ServicePort): P
   const target = names.length === 0 ? 'no endpoints' : `port ${numbers.join(', ')} of ${listNames(names)}`;
   const total = found.ready.length + found.left.length;
   const count =
-    found.ready.length === 1 && total === 1 ? 'endpoint 1 of 1' : `${found.ready.length} of ${total} endpoints ready`;
+    total === 0
+      ? 'it selects no pod'
+      : total === 1 && found.ready.length === 1
+        ? 'endpoint 1 of 1'
+        : `${found.ready.length} of ${total} endpoints ready`;
   const place = span === undefined ? '' : `${span.file}:${span.start.line}, `;
   const routes: Route[] = [];
   for (const { member, port: number } of found.ready) {

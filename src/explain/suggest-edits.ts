@@ -78,14 +78,14 @@ function unblock(
   const [best] = candidates;
   const drafts = best === undefined ? [] : [...draftsFor(best, context, direction)];
   const policies = side.policies.flatMap(({ policy }) => policyOf(explained, policy) ?? []);
-  const fresh = newRuleDraft(policies, context, direction, side.code);
+  const fresh = side.code === 'E015' ? undefined : newRuleDraft(policies, context, direction, side.code);
   if (fresh !== undefined) drafts.push(fresh);
   let chosen: { readonly draft: Draft; readonly effect: EditEffect } | undefined;
   for (const draft of drafts.slice(0, maxDrafts)) {
     const effect = judgeEdits(context.cluster, judge, context.flow, [draft]);
     if (effect === undefined || effect.verdict[direction].verdict !== 'allow') continue;
     if (chosen === undefined || effect.others.closed < chosen.effect.others.closed) chosen = { draft, effect };
-    if (chosen.effect.others.closed === 0) break;
+    if (draft.certain === true || chosen.effect.others.closed === 0) break;
   }
   if (chosen !== undefined) {
     const { draft, effect } = chosen;
