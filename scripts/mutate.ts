@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { evaluationMutations } from './mutations/evaluation.ts';
 import { loweringMutations } from './mutations/lowering.ts';
@@ -83,13 +83,22 @@ async function runSuite(tree: string, suite: Suite): Promise<Outcome> {
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    process.kill(-pid, 'SIGKILL');
+    killGroup(pid);
   }, timeLimitMs);
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   running.delete(pid);
   if (late) return { kind: 'broken', why: `no end after ${timeLimitMs / 1000} s` };
   return judge(JSON.parse(readFileSync(report, 'utf8')) as Report, status);
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // It has ended already.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function judge(report: Report, status: number | null): Outcome {
@@ -162,13 +171,16 @@ async function main(): Promise<void> {
   );
   const trees = [makeTree(), makeTree()];
   const clean = (): void => {
-    for (const pid of running) process.kill(-pid, 'SIGKILL');
-    for (const tree of trees) rmSync(tree, { recursive: true, force: true });
+    for (const pid of running) killGroup(pid);
+    // A process that is being killed may still write.
+    for (const tree of trees) rmSync(tree, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
-  process.once('SIGINT', () => {
-    clean();
-    process.exit(130);
-  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      clean();
+      process.exit(130);
+    });
+  }
   try {
     const [first = ''] = trees;
     for (const suite of suites) {
@@ -213,7 +225,6 @@ async function tryAll(trees: readonly string[], mutations: readonly Mutation[], 
 function writeTable(text: string): void {
   const file = join(root, 'docs/mutations.md');
   const page = readFileSync(file, 'utf8');
-  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(
     file,
     page.replace(/<!-- table -->[^]*<!-- end -->/, () => `<!-- table -->\n${text}<!-- end -->`),
