@@ -15,6 +15,7 @@ import type { ClusterSnapshot } from '../../../src/model/snapshot.ts';
 import type { RawObject } from '../../oracle/question.ts';
 import { decodeWorld, toFlow } from '../../property/support/judges.ts';
 import type { ExpectedFlow } from '../../support/flow-line.ts';
+import { differences } from './inventory.ts';
 import type { LocalPod } from './placement.ts';
 import type { Mode, Rig } from './rig.ts';
 
@@ -66,10 +67,13 @@ export class Enforcement implements AsyncDisposable {
     if (lastApply?.ok !== true || problems.length > 0) {
       throw new Error(`not applied: ${JSON.stringify({ lastApply, problems })}`);
     }
-    const left = plan(await readDataplane(this.#executor), ruleset);
+    const present = await readDataplane(this.#executor);
+    const unlike = differences(present, ruleset);
+    if (unlike.length > 0) throw new Error(`the kernel lists something else:\n${unlike.join('\n')}`);
+    const left = plan(present, ruleset);
     if (left.length > 0) {
       const commands = left.map(({ kind, transaction }) => ({ kind, commands: transaction.commands }));
-      throw new Error(`the kernel lists something else: ${JSON.stringify(commands)}`);
+      throw new Error(`there would be more to write: ${JSON.stringify(commands)}`);
     }
   }
 
