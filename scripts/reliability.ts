@@ -2,7 +2,7 @@
 //
 //   node scripts/reliability.ts leak --what kills --mode routed --runs 1000 --seed 1 --rate 250
 //
-// Needs root; everything happens in network namespaces of its own. Prints one line of JSON per run; exit status 1 if
+// `--minutes` ends a run early; the line says how many repetitions there were. Needs root; everything happens in network namespaces of its own. Prints one line of JSON per run; exit status 1 if
 // anything leaked or was lost.
 import { execFileSync } from 'node:child_process';
 import { release } from 'node:os';
@@ -12,7 +12,8 @@ import { seededRandom } from '../test/api-server/random.ts';
 import { leakRuns } from '../test/support/leak-catalogue.ts';
 import { createLeakWorld } from '../test/support/leak-world.ts';
 
-const usage = 'usage: node scripts/reliability.ts leak [--what NAME,...] [--mode routed,bridged] [--runs N] [--seed N]';
+const usage =
+  'usage: node scripts/reliability.ts leak [--what NAME,...] [--mode routed,bridged] [--runs N] [--seed N] [--minutes N]';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '100' },
     seed: { type: 'string', default: '1' },
     rate: { type: 'string', default: '250' },
+    minutes: { type: 'string', default: 'Infinity' },
   },
 });
 
@@ -45,12 +47,14 @@ async function leak(what: string, mode: string): Promise<void> {
   await using world = await createLeakWorld({ mode });
   const { runs, seed, rate } = numbers;
   const step = Math.max(1, Math.floor(runs / 20));
+  const until = performance.now() + Number(values.minutes) * 60_000;
   const result = await run(world, {
     runs,
     rate,
     random: seededRandom(seed),
     onProgress: (done) => {
       if (done % step === 0) process.stderr.write(`${what} ${mode}: ${done} of ${runs}\n`);
+      return performance.now() < until;
     },
   });
   failed ||= result.violations.length > 0;

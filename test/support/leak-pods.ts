@@ -90,6 +90,7 @@ export async function runPodStarts(
   const ledger = new Ledger(world);
   const untilOpen: number[] = [];
   const outside = { ...lab.outside, name: 'outside', ips: lab.outside.addresses };
+  let done = 0;
   for (let run = 0; run < runs; run++) {
     const ips = freeAddresses(run);
     const name = `new-${run}`;
@@ -120,9 +121,10 @@ export async function runPodStarts(
     await closePairs(world, [toDatabase, toOpen, fromIntruder, fromOutside, fromClient]);
     await traffic.forget(pod);
     await leave(world, pod, random);
-    onProgress?.(run + 1);
+    done = run + 1;
+    if (onProgress?.(done) === false) break;
   }
-  return await finish(world, { agent, from, runs, ledger, figures: spread('open', untilOpen) });
+  return await finish(world, { agent, from, runs: done, ledger, figures: spread('open', untilOpen) });
 }
 
 /**
@@ -134,6 +136,7 @@ export async function runReuse(world: LeakWorld, { runs, random, rate, onProgres
   const { agent } = await begin(world, rate);
   const from = monotonicMs();
   const ledger = new Ledger(world);
+  let done = 0;
   for (let run = 0; run < runs; run++) {
     const ips = freeAddresses(run);
     const attach = pick(random, ['plain', 'cni'] as const);
@@ -178,9 +181,10 @@ export async function runReuse(world: LeakWorld, { runs, random, rate, onProgres
     await closePairs(world, [toDatabase, toOpen]);
     await objects.remove({ ...key, name: metadata.name });
     await node.removePod(heir);
-    onProgress?.(run + 1);
+    done = run + 1;
+    if (onProgress?.(done) === false) break;
   }
-  return await finish(world, { agent, from, runs, ledger, figures: {} });
+  return await finish(world, { agent, from, runs: done, ledger, figures: {} });
 }
 
 function withoutAddress(manifest: Manifest): Manifest {

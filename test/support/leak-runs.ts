@@ -17,8 +17,8 @@ export interface RunOptions {
   readonly random: Random;
   /** Packets per second on each flow; several flows for each pair. */
   readonly rate: number;
-  /** Called after each repetition. */
-  readonly onProgress?: (done: number) => void;
+  /** Called after each repetition; `false` ends the run early. */
+  readonly onProgress?: (done: number) => boolean;
 }
 
 /** Packets of several pairs. */
@@ -170,6 +170,16 @@ export class Flips {
     return change;
   }
 
+  /** Takes everything back, for the next run on this world. */
+  async restore(): Promise<void> {
+    const { objects, pods } = this.#world;
+    const gone = [...this.#present, 'marker', ...(this.#renamed ? ['database-b'] : [])];
+    await objects.apply(databasePolicy(), podManifest(pods.sometimes));
+    for (const name of this.#changes === 0 ? [] : gone) {
+      await objects.remove({ kind: 'NetworkPolicy', namespace: 'default', name });
+    }
+  }
+
   /** Waits until the kernel lists the last change. */
   async confirmed(agent: AgentProcess): Promise<void> {
     const { node, pods } = this.#world;
@@ -268,6 +278,7 @@ export async function runKills(world: LeakWorld, { runs, random, rate, onProgres
   let { agent, startMs } = await begin(world, rate);
   const from = monotonicMs();
   let [killedStarting, killedWorking, terminated] = [0, 0, 0];
+  let done = 0;
   for (let run = 0; run < runs; run++) {
     // While it works, or while it starts.
     if (random() < 0.25) {
@@ -282,16 +293,18 @@ export async function runKills(world: LeakWorld, { runs, random, rate, onProgres
     await agent.end(dice < 0.15 ? 'SIGTERM' : 'SIGKILL', { group: dice > 0.6 });
     for (let changes = between(random, 1, 3); changes > 0; changes--) await flips.next();
     agent = world.startAgent();
-    onProgress?.(run + 1);
+    done = run + 1;
+    if (onProgress?.(done) === false) break;
   }
   await agent.ready();
   await sleep(200);
-  const result = await conclude(world, from, runs, {
+  const result = await conclude(world, from, done, {
     killedStarting,
     killedWorking,
     terminated,
     startMs: Math.round(startMs),
   });
+  await flips.restore();
   await agent.end('SIGTERM');
   return result;
 }
@@ -302,6 +315,7 @@ export async function runFlips(world: LeakWorld, { runs, random, rate, onProgres
   const { agent } = await begin(world, rate);
   const from = monotonicMs();
   const steps: FlipStep[] = [];
+  let done = 0;
   for (let run = 0; run < runs; run++) {
     const before = flips.flippingAllowed;
     const requestedAt = monotonicMs();
@@ -311,11 +325,13 @@ export async function runFlips(world: LeakWorld, { runs, random, rate, onProgres
     await sleep(between(random, 20, 60));
     const until = monotonicMs();
     steps.push({ change, before, after: flips.flippingAllowed, requestedAt, confirmedAt, until });
-    onProgress?.(run + 1);
+    done = run + 1;
+    if (onProgress?.(done) === false) break;
   }
   await sleep(300);
   const { figures, violations } = await judgeFlips(world, steps);
-  const result = await conclude(world, from, runs, figures, violations);
+  const result = await conclude(world, from, done, figures, violations);
+  await flips.restore();
   await agent.end('SIGTERM');
   return result;
 }
@@ -400,6 +416,7 @@ export async function runDeletions(
   const windows: number[] = [];
   const repairs: number[] = [];
   const outages: Span[] = [];
+  let done = 0;
   for (let run = 0; run < runs; run++) {
     const { repaired } = agent;
     const intrusion = intrusions[run % intrusions.length] ?? intrusions[0];
@@ -411,7 +428,8 @@ export async function runDeletions(
     outages.push({ from: begunAt, to: endedAt });
     // The agent looks once more after a repair.
     await sleep(between(random, 300, 500));
-    onProgress?.(run + 1);
+    done = run + 1;
+    if (onProgress?.(done) === false) break;
   }
   await sleep(300);
   let [inWindows, sentInWindows, outside, sentOutside] = [0, 0, 0, 0];
@@ -434,8 +452,7 @@ export async function runDeletions(
     if (arrived > 0) violations.push(`${arrived} of ${sent} packets leaked before intrusion ${run + 1}`);
     calmSince = outage.to ?? 0;
   }
-  const { denied: _, ...rest } = await conclude(world, from, runs, {
-    intrusions: runs,
+  const { denied: _, ...rest } = await conclude(world, from, done, {
     ...spread('window', windows),
     ...spread('repair', repairs),
     packetsInWindows: inWindows,
@@ -460,6 +477,7 @@ export async function runUpgrades(
   let { agent } = await begin(world, rate);
   const from = monotonicMs();
   let overlapping = 0;
+  let done = 0;
   for (let run = 0; run < runs; run++) {
     const old = agent;
     if (random() < 0.5) {
@@ -476,9 +494,11 @@ export async function runUpgrades(
     await agent.ready();
     await flips.next();
     await flips.confirmed(agent);
-    onProgress?.(run + 1);
+    done = run + 1;
+    if (onProgress?.(done) === false) break;
   }
-  const result = await conclude(world, from, runs, { overlapping });
+  const result = await conclude(world, from, done, { overlapping });
+  await flips.restore();
   await agent.end('SIGTERM');
   return result;
 }
