@@ -4,7 +4,7 @@ import { NftProcess } from 'nftables-json';
 import type { Capabilities } from 'nftables-json';
 
 import { Controller } from '../controller/controller.ts';
-import { FullCompiler } from '../controller/full-compiler.ts';
+import { NodeCompiler } from '../controller/node-compiler.ts';
 import { systemClock } from '../enforcer/clock.ts';
 import { Enforcer } from '../enforcer/enforcer.ts';
 import type { EnforcerStatus } from '../enforcer/enforcer.ts';
@@ -82,7 +82,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const controller = new Controller({
     node,
     store,
-    compiler: new FullCompiler(store.snapshot(), config.enforcement),
+    compiler: new NodeCompiler({ node, enforcement: config.enforcement }),
     enforcer,
     host: {
       collect: (previous) => collectHostFacts({ ...host, ...(previous === undefined ? {} : { previous }) }),

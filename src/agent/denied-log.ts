@@ -88,7 +88,7 @@ function deniedContext(insight: Insight): DeniedContext {
   return {
     node: nodeName(config.node),
     judge: createJudge(snapshot, { policeNodeEgress: config.enforcement.policeNodeEgress }),
-    owner: (address) => controller.addresses.owner(address),
+    owner: (address) => controller.owner(address),
     nodeOf: (address) => nodes.get(address),
     closed: new Set([...status.interfaceProblems.map(({ uid }) => uid), ...failed.map(({ uid }) => uid)]),
   };

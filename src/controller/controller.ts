@@ -7,17 +7,19 @@ import type { Refusal } from '../host/network-plugin.ts';
 import { nodeShape } from '../host/node-shape.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { PodBinding } from '../model/binding.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { IpAddress } from '../model/ip.ts';
 import type { NodeName } from '../model/names.ts';
 import type { ResourceKind } from '../source/source.ts';
 import type { Change, Store } from '../source/store.ts';
-import { AddressBook, LocalPods } from './address-book.ts';
-import type { RulesetCompiler } from './full-compiler.ts';
+import { LocalChanges } from './local-changes.ts';
 import { NodeObserver } from './node-observer.ts';
 import type { Host } from './node-observer.ts';
 import { Progress } from './progress.ts';
+import type { RulesetCompiler } from './ruleset-compiler.ts';
 
 /*
- *   source --> store --change--> compiler, address book, local pods      host: links, routes, CNI
+ *   source --> store --change--> compiler (indexes), local changes       host: links, routes, CNI
  *                 |                       |                                 |  facts
  *                 +-------- wake ---------+-------------- wake -------------+
  *                                         v
@@ -72,11 +74,9 @@ const bridgeCheckMs = 5_000;
 
 /** Wires sources, compiler, host and enforcer. Work is keyed, not queued: a burst makes one run with the newest state. */
 export class Controller {
-  /** Who owns which address, for questions about packets. */
-  readonly addresses: AddressBook = new AddressBook();
   readonly progress: Progress = new Progress();
   readonly #options: ControllerOptions;
-  readonly #localPods: LocalPods;
+  readonly #localChanges: LocalChanges;
   readonly #observer: NodeObserver;
   #rulesDirty = true;
   #podsDirty = true;
@@ -97,7 +97,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#localPods = new LocalPods(options.node, this.addresses);
+    this.#localChanges = new LocalChanges(options.node);
     this.#observer = new NodeObserver(options.host);
     options.store.listen({
       changed: (change) => this.#changed(change),
@@ -115,6 +115,11 @@ export class Controller {
   /** What the last run found. */
   status(): ControllerStatus {
     return this.#status;
+  }
+
+  /** The pod of the cluster that owns an address, for questions about packets. */
+  owner(address: IpAddress): Endpoint | undefined {
+    return this.#options.compiler.owner(address);
   }
 
   /** The ruleset that was handed over last. */
@@ -139,9 +144,8 @@ export class Controller {
   #changed(change: Change): void {
     const { store, compiler, clock, node } = this.#options;
     compiler.changed(change);
-    this.addresses.changed(change);
     this.progress.changed(change, store.snapshot().generation, clock.now());
-    const effect = this.#localPods.changed(change);
+    const effect = this.#localChanges.effectOf(change);
     if (effect !== 'none') this.#podsDirty = true;
     if (effect === 'host') this.#retryMs = firstRetryMs;
     if (change.kind === 'Node' && [change.before, change.after].some((it) => it?.kind === 'Node' && it.name === node)) {
@@ -190,7 +194,7 @@ export class Controller {
     const { node, store, host, compiler } = this.#options;
     this.#podsDirty = false;
     this.#rulesDirty = true;
-    const pods = this.#localPods.list();
+    const pods = compiler.localPods();
     let facts = known;
     let result = bindInterfaces(pods, facts);
     if (!looked && result.problems.length > 0) {

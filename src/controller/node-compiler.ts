@@ -8,14 +8,15 @@ import { invariant } from '../model/assert.ts';
 import type { NodeShape, PodBinding } from '../model/binding.ts';
 import { isPoliced } from '../model/endpoint.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import type { IpAddress } from '../model/ip.ts';
 import type { NamespaceName, NodeName, PodKey, PolicyKey } from '../model/names.ts';
 import type { NetworkPolicy } from '../model/policy.ts';
 import { ClassIndex } from '../selector/class-index.ts';
 import type { ClassIndexStats } from '../selector/class-index.ts';
 import type { Change } from '../source/store.ts';
-import type { RulesetCompiler } from './full-compiler.ts';
 import { LocalEndpoints } from './local-endpoints.ts';
 import { PeerSets } from './peer-sets.ts';
+import type { RulesetCompiler } from './ruleset-compiler.ts';
 import { shareRuleset } from './share-ruleset.ts';
 
 /** How much a node compiler holds, as of its last ruleset. */
@@ -132,6 +133,12 @@ export class NodeCompiler implements RulesetCompiler {
       pods.push(owned.length === pod.addresses.length ? pod : { ...pod, addresses: owned });
     }
     return pods;
+  }
+
+  /** The pod of the cluster that owns an address (semantics 49). */
+  owner(address: IpAddress): Endpoint | undefined {
+    this.#updateSets();
+    return this.#index.owner(address);
   }
 
   stats(): NodeCompilerStats {

@@ -36,6 +36,15 @@ export class AddressTable {
     return this.#disputes.size === 0 ? [] : (this.#disputes.get(address) ?? []);
   }
 
+  /** The pod that owns the address. */
+  owner(address: IpAddress): PodEntry | undefined {
+    let owner = this.#claims.get(address);
+    for (const rival of this.rivals(address)) {
+      if (owner === undefined || compareClaims(owner.pod, rival.pod) < 0) owner = rival;
+    }
+    return owner;
+  }
+
   /** Those of the addresses it claims that the pod owns: its own list if it owns all of them. */
   owned(entry: PodEntry): readonly IpAddress[] {
     const { addresses } = entry.pod;

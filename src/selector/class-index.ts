@@ -71,6 +71,11 @@ export class ClassIndex {
     return this.#newPods.has(key) ? this.#newPods.get(key) : this.#pods.get(key)?.pod;
   }
 
+  /** The pod that owns an address, as of the last update. */
+  owner(address: IpAddress): Endpoint | undefined {
+    return this.#addresses.owner(address)?.pod;
+  }
+
   /** Addresses the pod under this name owns, as of the last update. */
   owned(key: PodKey): readonly IpAddress[] {
     return this.#pods.get(key)?.owned ?? noAddresses;
