@@ -35,6 +35,15 @@ export class Churn {
     else this.#changePod(pick(random, namespaces), pick(random, this.#podNames));
   }
 
+  /** Makes every unreadable pod readable, and no more of them. */
+  heal(): void {
+    this.poison = false;
+    for (const { metadata } of this.#truth.list('pods')) {
+      if (typeof metadata.labels?.['app'] === 'string') continue;
+      this.#truth.patch('pods', metadata.name, metadata.namespace, { metadata: { labels: { app: this.#value() } } });
+    }
+  }
+
   #changeNamespace(name: string): void {
     const random = this.#random;
     if (this.#truth.get('namespaces', name) === undefined) this.#truth.create('namespaces', namespaceObject(name));
