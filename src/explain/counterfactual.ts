@@ -215,6 +215,6 @@ function isAlike(flow: Flow, asked: Flow, subject: PodGroup, other: Side): boole
 }
 
 function flowKey({ from, to, family, protocol, port }: Flow): string {
-  const name = (end: FlowEnd): string => (end.kind === 'pod' ? end.pod.key : `${end.kind} ${end.address ?? ''}`);
+  const name = (end: FlowEnd): string => (end.kind === 'pod' ? end.pod.key : `host ${end.address ?? ''}`);
   return `${name(from)} ${name(to)} ${family} ${protocol} ${port ?? ''}`;
 }

@@ -61,7 +61,7 @@ export function admitCandidates(
         (group) => group.answer === 'no' && group.parts.some(({ code }) => code === 'E022'),
       );
       if (refused) ranked.push({ candidate: { kind: 'refused', policy, rule: index }, rank: [0, failing, 0.5, 0] });
-      else if (conditions.groups.some(({ answer }) => answer === 'yes')) {
+      else if (conditions.groups.some(({ answer }) => answer === 'yes') || isSlip(conditions)) {
         ranked.push({
           candidate: { kind: 'rule', policy, rule: index, conditions },
           rank: [0, failing, requirements, distance],
@@ -129,6 +129,13 @@ export function isolateCandidates(context: FlowContext, direction: Direction): r
   }
   near.sort((a, b) => a.rank - b.rank || compareText(a.candidate.policy.key, b.candidate.policy.key));
   return [...ignored, ...near.map(({ candidate }) => candidate)];
+}
+
+/** The only condition of a rule fails, and by so little that a mistake is likely: a few letters, the family, the port. */
+function isSlip({ groups, distance }: RuleConditions): boolean {
+  const [only] = groups;
+  if (groups.length !== 1 || only === undefined) return false;
+  return distance <= 3 || only.lint === 'NP213' || only.lint === 'NP504';
 }
 
 /** The first failing of namespace, labels, address, protocol, port: the groups come in that order. */
