@@ -20,6 +20,7 @@ export interface DesiredSet {
   readonly interval: boolean;
   /** The kernel fills it (deny record): elements are never compared. */
   readonly dynamic?: { readonly timeoutSeconds: number; readonly size: number };
+  /** May be an `ElementSet`: `elementChanges` then tells how it differs from an earlier version without comparing. */
   readonly elements: ReadonlySet<string>;
 }
 

@@ -140,8 +140,8 @@ export class PeerSets {
         const after = this.#contribution(set, change.after);
         let delta = deltas.get(set);
         if (delta === undefined) deltas.set(set, (delta = { added: new Set(), removed: new Set() }));
-        for (const element of before) if (!after.has(element)) delta.removed.add(element);
-        for (const element of after) if (!before.has(element)) delta.added.add(element);
+        for (const element of before) if (!after.includes(element)) delta.removed.add(element);
+        for (const element of after) if (!before.includes(element)) delta.added.add(element);
       }
     }
     const changed: SetSpec[] = [];
@@ -182,8 +182,9 @@ export class PeerSets {
     return sets;
   }
 
-  #contribution(set: PeerSet, membership: Membership | undefined): ReadonlySet<string> {
-    const elements = new Set<string>();
+  /** May repeat elements: parts of a set can overlap. */
+  #contribution(set: PeerSet, membership: Membership | undefined): readonly string[] {
+    const elements: string[] = [];
     if (membership === undefined) return elements;
     const { pod, owned, selectors } = membership;
     const { family, withPorts } = set.spec;
@@ -191,7 +192,7 @@ export class PeerSets {
       for (const part of this.#uses.get(active)?.get(set) ?? []) {
         for (const address of owned) {
           if (familyOf(address) !== family) continue;
-          for (const element of partElements(part, withPorts, pod, address)) elements.add(element);
+          elements.push(...partElements(part, withPorts, pod, address));
         }
       }
     }
