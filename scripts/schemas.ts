@@ -2,10 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { explanationSchema } from './schemas/explanation.ts';
 import { networkPolicySchema } from './schemas/network-policy.ts';
 import { testReportSchema } from './schemas/test-report.ts';
 
 const schemas = new Map([
+  ['explanation.json', explanationSchema],
   ['networkpolicy.json', networkPolicySchema],
   ['test-report.json', testReportSchema],
 ]);
