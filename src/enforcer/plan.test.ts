@@ -4,7 +4,8 @@ import type { Command } from 'nftables-json';
 import { describe, expect, test } from 'vitest';
 
 import { tableName } from '../compiler/ruleset.ts';
-import type { Ruleset, TableFamily } from '../compiler/ruleset.ts';
+import { ElementSet } from '../compiler/element-set.ts';
+import type { DesiredSet, Ruleset, TableFamily } from '../compiler/ruleset.ts';
 import type { Dataplane } from './dataplane.ts';
 import { plan } from './plan.ts';
 import type { Step } from './plan.ts';
@@ -193,3 +194,34 @@ function boundChains(dataplane: Dataplane): Set<string> {
         if (typeof verdict === 'string' && verdict.startsWith('goto ')) bound.add(`${family} ${verdict.slice(5)}`);
   return bound;
 }
+
+describe('a set that descends from the one in the kernel', () => {
+  const members = Array.from({ length: 5000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+  const withSet = (elements: ReadonlySet<string>, type: readonly string[]): Ruleset => {
+    const base = routedRuleset();
+    const inet = base.get('inet')!;
+    const peers: DesiredSet = { name: 'peers-x-4', type, interval: false, elements };
+    return new Map([...base, ['inet', { ...inet, sets: new Map([...inet.sets, [peers.name, peers]]) }]]);
+  };
+
+  test('is changed by what differs, without looking at the rest', () => {
+    const before = new ElementSet(new Set(members));
+    const after = before.with({ added: new Set(['10.2.0.1']), removed: new Set() });
+    const steps = plan(withSet(before, ['ipv4_addr']), withSet(after, ['ipv4_addr']));
+    expect(steps.map(({ transaction }) => transaction.commands.length)).toEqual([1]);
+    expect(JSON.stringify(steps[0]?.transaction.commands)).toContain('"elem":["10.2.0.1"]');
+  });
+
+  test('spells protocols as nft does', () => {
+    const before = new ElementSet(new Set(members.map((address) => `${address} . tcp . 80`)));
+    const gone = new Set([`${members[7]} . tcp . 80`]);
+    const after = before.with({ added: new Set(['10.2.0.1 . udp . 53']), removed: gone });
+    const type = ['ipv4_addr', 'inet_proto', 'inet_service'];
+    const known = plan(withSet(before, type), withSet(after, type)).map(({ transaction }) => transaction.encode());
+    const compared = plan(withSet(new Set(before), type), withSet(new Set(after), type)).map(({ transaction }) =>
+      transaction.encode(),
+    );
+    expect(known).toEqual(compared);
+    expect(known.length).toBeGreaterThan(0);
+  });
+});

@@ -1,10 +1,12 @@
 /** The difference of one table, written into the steps of a plan. */
 import type { Transaction } from 'nftables-json';
 
+import { elementChanges } from '../compiler/element-set.ts';
+import type { ElementChanges } from '../compiler/element-set.ts';
 import type { DesiredChain, DesiredMap, DesiredSet, DesiredTable, TableFamily } from '../compiler/ruleset.ts';
 import { chainHook, chainRules, isBase, mapElements, mapShape, sameChain, setElements, setShape } from './dataplane.ts';
 import type { DataplaneChain, DataplaneMap, DataplaneSet, DataplaneTable } from './dataplane.ts';
-import { encodeElement } from './elements.ts';
+import { canonicalElement, encodeElement, isPlainType } from './elements.ts';
 import { encodeChain, encodeMap, encodeRule, encodeSet, objectRef } from './encode.ts';
 import { setsNamed } from './rule-key.ts';
 
@@ -145,23 +147,38 @@ function addRules(transaction: Transaction, family: TableFamily, chain: DesiredC
 
 /** Additions by `add set` with elements: `add element` makes nft fetch every interval set of the namespace. */
 function updateSet(transaction: Transaction, family: TableFamily, present: DataplaneSet, wanted: DesiredSet): void {
-  const before = setElements(present);
-  const after = setElements(wanted);
-  if (before === after) return;
-  const added: string[] = [];
-  for (const text of after) if (!before.has(text)) added.push(text);
-  const removedCount = before.size + added.length - after.size;
-  if (removedCount > 0 && after.size <= maxRefill) {
+  const { added, removed } = setChanges(present, wanted);
+  if (removed.size > 0 && wanted.elements.size <= maxRefill) {
     transaction.flushSet(objectRef(family, wanted.name));
-    if (after.size > 0) transaction.addSet(encodeSet(family, wanted, after));
+    if (wanted.elements.size > 0) transaction.addSet(encodeSet(family, wanted, setElements(wanted)));
     return;
   }
-  if (removedCount > 0) {
-    const elem = [];
-    for (const text of before) if (!after.has(text)) elem.push(encodeElement(text, wanted.type, wanted.interval));
+  if (removed.size > 0) {
+    const elem = [...removed].map((text) => encodeElement(text, wanted.type, wanted.interval));
     transaction.deleteElement({ ...objectRef(family, wanted.name), elem });
   }
-  if (added.length > 0) transaction.addSet(encodeSet(family, wanted, added));
+  if (added.size > 0) transaction.addSet(encodeSet(family, wanted, added));
+}
+
+/** In the cost of the change where `wanted` descends from `present`, else by comparing both. */
+function setChanges(present: DataplaneSet, wanted: DesiredSet): ElementChanges {
+  const known = 'kind' in present ? undefined : elementChanges(present.elements, wanted.elements);
+  if (known !== undefined) {
+    const canonical = (elements: ReadonlySet<string>): ReadonlySet<string> =>
+      isPlainType(wanted.type, wanted.interval)
+        ? elements
+        : new Set([...elements].map((text) => canonicalElement(text, wanted.type)));
+    return { added: canonical(known.added), removed: canonical(known.removed) };
+  }
+  const before = setElements(present);
+  const after = setElements(wanted);
+  return { added: difference(after, before), removed: difference(before, after) };
+}
+
+function difference(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
+  const rest = new Set<string>();
+  if (a !== b) for (const text of a) if (!b.has(text)) rest.add(text);
+  return rest;
 }
 
 function updateMap(transaction: Transaction, family: TableFamily, present: DataplaneMap, wanted: DesiredMap): void {
