@@ -43,7 +43,10 @@ export function compileNode({ snapshot, bindings, shape, options = defaultOption
 export function lowerBinding(snapshot: ClusterSnapshot, binding: PodBinding): LoweredEndpoint | undefined {
   const pod = snapshot.pods.get(binding.pod);
   if (pod === undefined || pod.uid !== binding.uid || !isPoliced(pod)) return undefined;
-  return lowerEndpoint(resolve(snapshot.policies.values(), pod), binding);
+  return lowerEndpoint(
+    resolve(snapshot.policies.values(), pod, { namespace: snapshot.namespaces.get(pod.namespace) }),
+    binding,
+  );
 }
 
 /** Whether a pod is a member of a peer selector. An undecidable namespace does not match: closed (semantics 25). */

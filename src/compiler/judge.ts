@@ -41,7 +41,10 @@ export function createJudge(snapshot: ClusterSnapshot, options: { readonly polic
     const known = resolved.get(end.pod.key);
     if (known?.subject === end.pod) return known;
     const labelsKnown = end.unknown?.has('labels') !== true;
-    const policy = resolve(byNamespace.get(end.pod.namespace) ?? [], end.pod, { labelsKnown });
+    const policy = resolve(byNamespace.get(end.pod.namespace) ?? [], end.pod, {
+      labelsKnown,
+      namespace: snapshot.namespaces.get(end.pod.namespace),
+    });
     if (labelsKnown) resolved.set(end.pod.key, policy);
     return policy;
   }

@@ -55,6 +55,12 @@ describe('resolve', () => {
     expect([beside.isolated, beside.policies.length, beside.audits.length]).toEqual(['yes', 1, 1]);
   });
 
+  test('a namespace in audit mode takes all its policies with it', () => {
+    const { ingress } = resolve([policy({})], web, { namespace: { mode: 'audit' } });
+    expect([ingress.isolated, ingress.policies, ingress.audits.length]).toEqual(['no', [], 1]);
+    expect(resolve([policy({})], web, { namespace: {} }).ingress.isolated).toBe('yes');
+  });
+
   test('without known labels a selector with requirements may or may not select', () => {
     const { ingress } = resolve([policy(forWeb)], web, { labelsKnown: false });
     expect(ingress.isolated).toBe('unknown');

@@ -3,23 +3,32 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { some } from '../model/flow.ts';
 import type { Answer } from '../model/flow.ts';
 import { everything } from '../model/label-selector.ts';
+import type { Namespace } from '../model/namespace.ts';
 import { compareText } from '../model/names.ts';
 import type { Direction, NetworkPolicy, PolicyPeer, PolicyRule } from '../model/policy.ts';
 import { matches } from '../selector/match.ts';
 import { toPeerSelector } from '../selector/peer-selector.ts';
 import type { AllowPeer, AllowRule, EffectivePolicy, EffectiveSection, SelectingPolicy } from './effective-policy.ts';
 
+/** What {@link resolve} knows besides policies and pod. */
+export interface ResolveOptions {
+  readonly labelsKnown?: boolean;
+  /** The subject's namespace, where it is known. */
+  readonly namespace?: Pick<Namespace, 'mode'> | undefined;
+}
+
 /**
  * Everything that decides one endpoint: which policies select it, in which directions they isolate it and what their
  * rules admit. The only reader of policy specs; agent, explain, test and diff all ask it.
  *
  * `policies` are those of the subject's namespace (semantics 1); others are ignored. With `labelsKnown: false` a
- * policy whose selector has requirements may or may not select the subject.
+ * policy whose selector has requirements may or may not select the subject. A `namespace` in audit mode takes all its
+ * policies with it.
  */
 export function resolve(
   policies: Iterable<NetworkPolicy>,
   subject: Endpoint,
-  { labelsKnown = true }: { readonly labelsKnown?: boolean } = {},
+  { labelsKnown = true, namespace }: ResolveOptions = {},
 ): EffectivePolicy {
   const selecting: SelectedPolicy[] = [];
   if (isPoliced(subject)) {
@@ -30,7 +39,12 @@ export function resolve(
     }
     selecting.sort((a, b) => compareText(a.policy.key, b.policy.key));
   }
-  return { subject, ingress: resolveSection(selecting, 'ingress'), egress: resolveSection(selecting, 'egress') };
+  const audited = namespace?.mode === 'audit';
+  return {
+    subject,
+    ingress: resolveSection(selecting, 'ingress', audited),
+    egress: resolveSection(selecting, 'egress', audited),
+  };
 }
 
 interface SelectedPolicy {
@@ -43,13 +57,17 @@ function selectsSubject(policy: NetworkPolicy, subject: Endpoint, labelsKnown: b
   return matches(policy.subjects, subject.labels) ? 'yes' : 'no';
 }
 
-function resolveSection(selecting: readonly SelectedPolicy[], direction: Direction): EffectiveSection {
+function resolveSection(
+  selecting: readonly SelectedPolicy[],
+  direction: Direction,
+  audited: boolean,
+): EffectiveSection {
   const policies: SelectingPolicy[] = [];
   const audits: SelectingPolicy[] = [];
   for (const { policy, selects } of selecting) {
     if (!policy[direction].isolates) continue;
     const rules = policy[direction].rules.map((rule) => toAllowRule(policy, direction, rule));
-    (policy.mode === 'audit' ? audits : policies).push({ policy, selects, rules });
+    (audited || policy.mode === 'audit' ? audits : policies).push({ policy, selects, rules });
   }
   return { direction, isolated: some(policies.map(({ selects }) => selects)), policies, audits };
 }

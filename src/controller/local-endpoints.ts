@@ -16,6 +16,8 @@ export interface EndpointSources {
   readonly pod: (key: PodKey) => Endpoint | undefined;
   /** Policies of one namespace. */
   readonly policies: (namespace: NamespaceName) => Iterable<NetworkPolicy>;
+  /** Whether the namespace puts all its policies in audit mode. */
+  readonly audited: (namespace: NamespaceName) => boolean;
 }
 
 /** A binding, and what its pod was lowered to. */
@@ -26,6 +28,8 @@ interface LocalEndpoint {
   lowered: LoweredEndpoint | undefined;
   /** Policies that were lowered, in order. */
   policies: readonly NetworkPolicy[];
+  /** Whether the namespace was in audit mode then. */
+  audited: boolean;
 }
 
 /** The pods bound on this node. Each is resolved and lowered again only when something it depends on was marked. */
@@ -54,7 +58,7 @@ export class LocalEndpoints {
         return endpoint;
       }
       this.#markedPods.add(binding.pod);
-      return { binding, subject: undefined, lowered: undefined, policies: [] };
+      return { binding, subject: undefined, lowered: undefined, policies: [], audited: false };
     });
     for (const endpoint of this.#endpoints) if (!kept.has(endpoint)) this.#settle(endpoint, undefined);
     this.#endpoints = endpoints;
@@ -105,12 +109,20 @@ export class LocalEndpoints {
   /** Answers whether the endpoint was lowered again. New sets are retained before old ones are released: both keep what they share. */
   #settle(endpoint: LocalEndpoint, subject: Endpoint | undefined): boolean {
     const before = endpoint.lowered;
-    const effective = subject === undefined ? undefined : resolve(this.#sources.policies(subject.namespace), subject);
+    const audited = subject !== undefined && this.#sources.audited(subject.namespace);
+    const effective =
+      subject === undefined
+        ? undefined
+        : resolve(this.#sources.policies(subject.namespace), subject, { namespace: audited ? { mode: 'audit' } : {} });
     const policies = effective === undefined ? [] : decidingPolicies(effective);
     const keep =
-      subject !== undefined && sameSubject(endpoint.subject, subject) && sameList(endpoint.policies, policies);
+      subject !== undefined &&
+      endpoint.audited === audited &&
+      sameSubject(endpoint.subject, subject) &&
+      sameList(endpoint.policies, policies);
     endpoint.subject = subject;
     endpoint.policies = policies;
+    endpoint.audited = audited;
     if (keep) return false;
     const after = effective === undefined ? undefined : lowerEndpoint(effective, endpoint.binding);
     for (const spec of after?.sets ?? []) this.#sets.retain(spec);

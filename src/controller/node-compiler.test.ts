@@ -25,9 +25,9 @@ class Cluster {
 
   apply(kind: string, name: string, rest: object): void {
     const [namespace, own] = name.includes('/') ? name.split('/') : [undefined, name];
-    const { labels, ...body } = rest as { labels?: unknown };
+    const { labels, annotations, ...body } = rest as { labels?: unknown; annotations?: unknown };
     const apiVersion = kind === 'NetworkPolicy' ? 'networking.k8s.io/v1' : 'v1';
-    const raw = { apiVersion, kind, metadata: { name: own, namespace, labels }, ...body };
+    const raw = { apiVersion, kind, metadata: { name: own, namespace, labels, annotations }, ...body };
     const { object, diagnostics } = decodeObject(raw, { kind: 'cluster', resourceVersion: '1' });
     expect(diagnostics).toEqual([]);
     this.store.upsert(object!);
@@ -79,6 +79,19 @@ const fromClients = {
 };
 
 describe('NodeCompiler', () => {
+  test('a namespace in audit mode takes its policies with it, and gives them back', () => {
+    const cluster = shop();
+    cluster.policy('x/p', fromClients);
+    const web = (): unknown => [...(cluster.inet().chains.get('pod-veth-web-ingress')?.rules ?? [])].at(-1)?.statements;
+    expect(web()).toEqual([{ goto: { target: 'deny' } }]);
+    cluster.apply('Namespace', 'x', { labels: { team: 'x' }, annotations: { 'nftpolicy.dev/mode': 'audit' } });
+    expect(web()).toEqual([{ goto: { target: 'audit' } }]);
+    expect(cluster.inet().sets.has('audited-4')).toBe(true);
+    cluster.apply('Namespace', 'x', { labels: { team: 'x' } });
+    expect(web()).toEqual([{ goto: { target: 'deny' } }]);
+    expect(cluster.inet().sets.has('audited-4')).toBe(false);
+  });
+
   test('a change nobody asks for leaves the ruleset as it is', () => {
     const cluster = shop();
     cluster.policy('x/p', fromClients);

@@ -9,6 +9,7 @@ import type { NodeShape, PodBinding } from '../model/binding.ts';
 import { isPoliced } from '../model/endpoint.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { IpAddress } from '../model/ip.ts';
+import type { Namespace } from '../model/namespace.ts';
 import type { NamespaceName, NodeName, PodKey, PolicyKey } from '../model/names.ts';
 import type { NetworkPolicy } from '../model/policy.ts';
 import { ClassIndex } from '../selector/class-index.ts';
@@ -44,6 +45,8 @@ export class NodeCompiler implements RulesetCompiler {
   readonly #index: ClassIndex = new ClassIndex();
   readonly #sets: PeerSets = new PeerSets(this.#index);
   readonly #policies = new Map<NamespaceName, Map<PolicyKey, NetworkPolicy>>();
+  /** Namespaces that put all their policies in audit mode. */
+  readonly #audited = new Set<NamespaceName>();
   readonly #endpoints: LocalEndpoints;
   /** Policed pods the API places on this node. */
   readonly #localPods = new Set<PodKey>();
@@ -59,6 +62,7 @@ export class NodeCompiler implements RulesetCompiler {
     this.#endpoints = new LocalEndpoints(this.#sets, {
       pod: (key) => this.#index.pod(key),
       policies: (namespace) => this.#policies.get(namespace)?.values() ?? [],
+      audited: (namespace) => this.#audited.has(namespace),
     });
   }
 
@@ -73,9 +77,9 @@ export class NodeCompiler implements RulesetCompiler {
         return;
       case 'Namespace':
         if (before?.kind === 'Namespace' && (after?.kind !== 'Namespace' || after.name !== before.name)) {
-          this.#index.setNamespace(before.name, undefined);
+          this.#setNamespace(before.name, undefined);
         }
-        if (after?.kind === 'Namespace') this.#index.setNamespace(after.name, after.labels);
+        if (after?.kind === 'Namespace') this.#setNamespace(after.name, after);
         return;
       case 'NetworkPolicy':
         if (before?.kind === 'NetworkPolicy') this.#removePolicy(before);
@@ -159,6 +163,15 @@ export class NodeCompiler implements RulesetCompiler {
     this.#endpoints.markPod(key);
     if (pod?.node === this.#node && isPoliced(pod)) this.#localPods.add(key);
     else this.#localPods.delete(key);
+  }
+
+  #setNamespace(name: NamespaceName, namespace: Namespace | undefined): void {
+    this.#index.setNamespace(name, namespace?.labels);
+    const audited = namespace?.mode === 'audit';
+    if (audited === this.#audited.has(name)) return;
+    if (audited) this.#audited.add(name);
+    else this.#audited.delete(name);
+    this.#endpoints.markNamespace(name);
   }
 
   #addPolicy(policy: NetworkPolicy): void {

@@ -8,6 +8,8 @@ export interface Namespace {
   readonly name: NamespaceName;
   readonly uid: string;
   readonly labels: Labels;
+  /** `nftpolicy.dev/mode: audit` on the Namespace: every policy in it is in audit mode, whatever it says itself. */
+  readonly mode?: 'audit';
   readonly source: SourceRef;
 }
 

@@ -30,6 +30,15 @@ describe('Namespace', () => {
     });
   });
 
+  test('the mode annotation puts the whole namespace in audit mode; a word it does not know does not', () => {
+    const mode = (value: string) =>
+      decode('Namespace', { metadata: { name: 'a', annotations: { 'nftpolicy.dev/mode': value } } });
+    expect(mode('audit')).toMatchObject({ object: { mode: 'audit' }, found: [] });
+    expect(mode('enforce').object).not.toHaveProperty('mode');
+    expect(mode('dry-run').object).not.toHaveProperty('mode');
+    expect(mode('dry-run').found).toEqual(['D115 metadata.annotations["nftpolicy.dev/mode"]']);
+  });
+
   test('a label value that is no text leaves the namespace unknown', () => {
     expect(decode('Namespace', { metadata: { name: 'a', labels: { team: 5 } } })).toEqual({
       object: undefined,

@@ -8,13 +8,11 @@ import type { FieldSet } from './fields.ts';
 import type { Findings } from './findings.ts';
 import { decodeLabelSelector } from './label-selector.ts';
 import type { Metadata } from './metadata.ts';
+import { decodeMode } from './mode.ts';
 import { field, isRawList, isRawObject, showValue } from './raw-value.ts';
 import type { RawObject } from './raw-value.ts';
 import { decodeRule } from './rules.ts';
 import { suggest } from './suggest.ts';
-
-/** The annotation that makes a policy record what it would deny instead of denying it. */
-const modeAnnotation = 'nftpolicy.dev/mode';
 
 const bothIsolated = 'The policy isolates its pods in both directions; its rules still count.';
 const nothingAdmitted = 'The policy isolates every pod of its namespace and admits nothing.';
@@ -55,7 +53,7 @@ interface Spec {
 export function decodePolicy(raw: RawObject, metadata: Metadata, source: SourceRef, findings: Findings): NetworkPolicy {
   const clean = onlyKnownFields(raw, objectFields, [], findings);
   const spec = decodeSpec(field(raw, 'spec'), !clean, findings);
-  const mode = decodeMode(metadata.annotations, findings);
+  const mode = decodeMode(metadata.annotations, 'The policy is enforced.', findings);
   return {
     kind: 'NetworkPolicy',
     key: policyKey(metadata.namespace, metadata.name),
@@ -148,17 +146,4 @@ function reportPolicyType(entry: unknown, path: FieldPath, findings: Findings): 
     `unknown policy type ${showValue(entry)}`,
     `${meant === undefined ? 'Types are "Ingress" and "Egress".' : `Did you mean "${meant}"?`} The API server refuses the object. ${bothIsolated}`,
   );
-}
-
-function decodeMode(annotations: unknown, findings: Findings): NetworkPolicy['mode'] {
-  const value = isRawObject(annotations) ? field(annotations, modeAnnotation) : undefined;
-  if (value === undefined || value === 'enforce') return 'enforce';
-  if (value === 'audit') return 'audit';
-  findings.warning(
-    'D115',
-    ['metadata', 'annotations', modeAnnotation],
-    `unknown mode ${showValue(value)}`,
-    'Modes are "enforce" and "audit". The policy is enforced.',
-  );
-  return 'enforce';
 }
