@@ -29,7 +29,7 @@ const unit: Suite = {
   name: 'unit tests',
   args: ['--project', 'unit', 'src/compiler', 'src/selector', 'test/golden.test.ts'],
 };
-const suites: readonly Suite[] = [unit, generated, cases];
+const suites: readonly Suite[] = [generated, cases, unit];
 
 const root = join(import.meta.dirname, '..');
 const timeLimitMs = 300_000;
@@ -135,7 +135,7 @@ async function tryMutation(tree: string, mutation: Mutation, every: boolean): Pr
     text.replace(mutation.from, () => mutation.to),
   );
   try {
-    for (const suite of suites) {
+    for (const suite of mutation.besideFlows === true ? [unit, generated, cases] : suites) {
       const outcome = await runSuite(tree, suite);
       if (outcome.kind === 'failed') caughtBy.push({ suite: suite.name, test: outcome.test });
       if (outcome.kind === 'broken') problems.push(`${suite.name}: ${outcome.why}`);

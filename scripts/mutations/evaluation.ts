@@ -125,6 +125,7 @@ export const evaluationMutations: readonly Mutation[] = [
     from: "if (admitted === 'unknown' || section.isolated === 'unknown')",
     to: "if (section.isolated === 'unknown')",
     why: 'two-valued thinking: explain would claim a denial it cannot know',
+    besideFlows: true,
   },
   {
     name: 'policies of every namespace apply',
@@ -153,6 +154,7 @@ export const evaluationMutations: readonly Mutation[] = [
     from: 'if (isPoliced(subject)) {',
     to: 'if (!subject.hostNetwork) {',
     why: 'half of a condition',
+    besideFlows: true,
   },
   {
     name: 'audited policies are enforced',
@@ -160,5 +162,6 @@ export const evaluationMutations: readonly Mutation[] = [
     from: "(policy.mode === 'audit' ? audits : policies).push(",
     to: 'policies.push(',
     why: 'a mode nobody asked for again',
+    besideFlows: true,
   },
 ];

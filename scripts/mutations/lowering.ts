@@ -91,6 +91,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: 'const matchesLeft = this.#portMatches(rest);',
     to: 'const matchesLeft = flatten ? [] : this.#portMatches(rest);',
     why: 'the flat set seems to hold everything',
+    besideFlows: true,
   },
   {
     name: 'flattening loses port names',
@@ -98,6 +99,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: 'const parts = selectors.map((selector): SetPart => ({ selector, numbers: flat, names }));',
     to: 'const parts = selectors.map((selector): SetPart => ({ selector, numbers: flat, names: flatten ? [] : names }));',
     why: 'numbers are what one thinks of',
+    besideFlows: true,
   },
   {
     name: 'intervals hold blocks without any port only',
@@ -105,6 +107,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: 'if (withPorts.length > 0) {',
     to: 'if (withPorts.length > 0 && anyPort.length === 0) {',
     why: 'else-if in place of if',
+    besideFlows: true,
   },
   {
     name: 'own traffic is recognised by the wrong interface',
@@ -112,6 +115,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: "this.#direction === 'ingress' ? 'iifname' : 'oifname'",
     to: "this.#direction === 'ingress' ? 'oifname' : 'iifname'",
     why: 'directions swapped: any pod could then claim the address',
+    besideFlows: true,
   },
   {
     name: 'a pod chain forgets its end',
@@ -126,6 +130,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: 'except.map((hole) => cidrInterval(hole.cidr)),',
     to: '[],',
     why: 'exceptions handled elsewhere, for plain rules',
+    besideFlows: true,
   },
   {
     name: 'a port slice ends one too early',
@@ -133,6 +138,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: 'ranges.flatMap(({ from, to }) => [from, to + 1])',
     to: 'ranges.flatMap(({ from, to }) => [from, to])',
     why: 'inclusive and exclusive ends mixed',
+    besideFlows: true,
   },
   {
     name: 'neighbouring port slices are joined whatever their blocks',
@@ -140,6 +146,7 @@ export const loweringMutations: readonly Mutation[] = [
     from: 'previous.to + 1 === from && sameIntervals(previous.blocks, blocks)',
     to: 'previous.to + 1 === from',
     why: 'an optimisation without its condition',
+    besideFlows: true,
   },
   {
     name: 'sets of several selectors are named by the first',

@@ -9,4 +9,9 @@ export interface Mutation {
   readonly to: string;
   /** Why somebody could write it. */
   readonly why: string;
+  /**
+   * It changes no verdict about known pods, or only in policies larger than those the judges of flows ask about:
+   * tests beside the code must notice.
+   */
+  readonly besideFlows?: true;
 }

@@ -34,6 +34,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "const tail = options.unknownPods === 'drop' ? goto(denyChain) : accept();",
     to: "const tail = options.unknownPods === 'accept' ? goto(denyChain) : accept();",
     why: 'a condition the wrong way round: opens pods at their start',
+    besideFlows: true,
   },
   {
     name: 'egress is dispatched by the destination',
@@ -48,6 +49,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "[ownRule([match(ct('direction'), 'reply'), accept()]), ownRule([match(ct('state'), 'related', 'in'), accept()])]",
     to: "[ownRule([match(ct('state'), ['established', 'related'], 'in'), accept()])]",
     why: 'what every firewall tutorial writes; tightening then cuts nothing',
+    besideFlows: true,
   },
   {
     name: 'neighbour discovery passes with any hop limit',
@@ -55,6 +57,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "      match(payload('ip6', 'hoplimit'), hopLimit),\n",
     to: '',
     why: 'the types look harmless; routed packets could carry them to any pod',
+    besideFlows: true,
   },
   {
     name: 'sources are not checked',
@@ -62,6 +65,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "if (direction === 'egress') rules.push(",
     to: "if (direction !== 'egress') rules.push(",
     why: 'placed in the other direction',
+    besideFlows: true,
   },
   {
     name: 'the drop stands in the recording rule',
@@ -76,6 +80,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "    rules: [\n      dropTagged,\n      ownRule([match(concat(port, payload('ether', 'saddr'))",
     to: "    rules: [\n      ownRule([match(concat(port, payload('ether', 'saddr'))",
     why: "VLAN seems somebody else's business",
+    besideFlows: true,
   },
   {
     name: 'a missing header counts as different',
@@ -104,6 +109,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "if ('goto' in verdict) return this.run(this.#chain(verdict.goto.target), depth);",
     to: "if ('goto' in verdict) {\n        const result = this.run(this.#chain(verdict.goto.target), depth);\n        if (result !== 'continue') return result;\n        continue;\n      }",
     why: 'goto taken for jump',
+    besideFlows: true,
   },
   {
     name: 'a simulated element must match every box of a set',
@@ -111,6 +117,7 @@ export const rulesetMutations: readonly Mutation[] = [
     from: 'return boxes(set).some(',
     to: 'return boxes(set).every(',
     why: 'AND in place of OR',
+    besideFlows: true,
   },
   {
     name: 'a simulated prefix covers half its block',
