@@ -59,14 +59,18 @@ export function conclude(cluster: Cluster, judge: Judge, findings: Findings): Ex
     if (!single) return withSuggestions(flow, judge, { firstBlocker: 1, blockers: deniedSides(flow) });
     return suggest(flow, blockers);
   });
-  const flows = suggested.map(({ explained }) => orPeersHelp(explained, judge));
+  const flows = suggested
+    .map(({ explained }) => orPeersHelp(explained, judge))
+    .map((flow, index) => {
+      const combined = suggested[index]?.combined;
+      return combined === undefined ? flow : { ...flow, step: { ...flow.step, combined } };
+    });
   const outcomes: Outcome[] = flows.map(({ step }) => step.verdict);
   if (dnsStep?.verdict === 'DENIED' || dnsStep?.verdict === 'UNKNOWN') outcomes.push(dnsStep.verdict);
   if (walk?.dead !== undefined) outcomes.push('UNKNOWN');
   const verdict = worst(outcomes);
   const missingFacts =
     verdict === 'UNKNOWN' ? distinct([...(dns?.flows ?? []), ...flows].flatMap(({ missing }) => missing)) : [];
-  const combined = suggested.find((flow) => flow.combined !== undefined)?.combined;
   const steps: Step[] = [
     ...(dnsStep === undefined ? [] : [dnsStep]),
     ...(walk?.steps ?? []),
@@ -82,7 +86,6 @@ export function conclude(cluster: Cluster, judge: Judge, findings: Findings): Ex
       port: question.port ?? null,
     },
     steps,
-    ...(combined === undefined ? {} : { combined }),
     missingFacts,
     assumptions: assumptions(missingFacts, flows),
     notes: notes(flows),

@@ -75,13 +75,18 @@ export function newRuleDraft(
     .sort((a, b) => Number(b.rules) - Number(a.rules) || Number(b.aimed) - Number(a.aimed));
   for (const { policy } of ranked) {
     const written = cluster.written(policy);
-    const peer = peerLines(otherOf(context, direction).end, policy.namespace);
+    const peer = peerOf(context, direction, policy);
     if (written === undefined || peer === undefined) continue;
     const ports = flow.port === undefined ? [] : (dnsPorts(context) ?? [portLine(flow.protocol, flow.port)]);
     const edit = addedRule(written, direction, peer, ports);
     if (edit !== undefined) return { code, help: help ?? `add a rule to ${policy.key}`, policy, edits: [edit] };
   }
   return undefined;
+}
+
+function peerOf(context: FlowContext, direction: Direction, policy: NetworkPolicy): readonly string[] | undefined {
+  const { end, ref } = otherOf(context, direction);
+  return peerLines(end, ref, policy.namespace);
 }
 
 /** Names are asked over UDP and, if the answer is long, over TCP: whoever opens one wants both. */
@@ -127,7 +132,7 @@ function ruleDrafts(
   const peersFail = failing.every(({ kind }) => kind !== 'port' && kind !== 'invalid');
   if (peersFail && code !== 'E041' && code !== 'E015') {
     const list = [...base, direction === 'egress' ? 'to' : 'from'];
-    const peer = peerLines(otherOf(context, direction).end, policy.namespace);
+    const peer = peerOf(context, direction, policy);
     const edit = peer === undefined ? undefined : appended(written, list, peer);
     if (edit !== undefined)
       drafts.push({ code, policy, help: peerHelp(code, rule, context, direction), edits: [edit], ...lint });

@@ -6,7 +6,7 @@ import type { Labels } from '../model/labels.ts';
 import type { Direction } from '../model/policy.ts';
 import type { FieldPath } from '../model/source-ref.ts';
 import type { TextEdit, WrittenObject } from './cluster.ts';
-import type { Suggestion } from './explanation.ts';
+import type { EndRef, Suggestion } from './explanation.ts';
 
 /** Labels that controllers write: they change with every rollout, so no policy should name them. */
 const generatedLabels = new Set([
@@ -41,7 +41,8 @@ export function podSelectorText(labels: Labels): string {
 }
 
 /** A peer that means the end, as the lines of a list entry without their indentation. */
-export function peerLines(end: FlowEnd, policyNamespace: string): readonly string[] | undefined {
+export function peerLines(end: FlowEnd, ref: EndRef, policyNamespace: string): readonly string[] | undefined {
+  if (ref.kind === 'Block') return ref.cidr.includes('/') ? [`- ipBlock: {cidr: ${yamlScalar(ref.cidr)}}`] : undefined;
   if (end.kind !== 'pod') {
     return end.address === undefined ? undefined : [`- ipBlock: {cidr: ${yamlScalar(hostCidr(end.address).text)}}`];
   }

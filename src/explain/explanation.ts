@@ -155,6 +155,8 @@ export interface FlowStep {
   readonly ingress: SideExplanation;
   /** Flows of like pods that this one stands for, itself included. */
   readonly count: number;
+  /** What all edits of this flow do together, if several blockers need one each. */
+  readonly combined?: string;
   /** What is special about this flow among several: `through node-b`. */
   readonly remark?: string;
 }
@@ -227,8 +229,6 @@ export interface Explanation {
     readonly port: number | string | null;
   };
   readonly steps: readonly Step[];
-  /** All edits together, if several blockers need one each. */
-  readonly combined?: string;
   readonly missingFacts: readonly MissingFact[];
   readonly assumptions: readonly Assumption[];
   readonly notes: readonly string[];

@@ -78,6 +78,7 @@ export function admitCandidates(
       const near = nearlySelects(policy, end.pod);
       if (
         near !== undefined &&
+        isPlausible(near, policy, context, end.pod) &&
         policy[direction].isolates &&
         wouldAdmit({ ...policy, subjects: everything }, context, direction, judge)
       ) {
@@ -168,6 +169,12 @@ function isWhollyRefused({ cluster }: FlowContext, policy: NetworkPolicy, direct
         path?.[0] === 'spec' &&
         (path[1] === 'podSelector' || path[1] === direction || path.length < 2),
     );
+}
+
+/** A lone label with quite another value that other pods have is no slip: it means those pods. */
+function isPlausible(near: Requirement, policy: NetworkPolicy, context: FlowContext, pod: Endpoint): boolean {
+  if (policy.subjects.requirements.length > 1 || !pod.labels.has(near.key)) return true;
+  return likeness(near, pod) <= 2 || nobodyMeets(near, context, pod);
 }
 
 /** The one requirement by which a policy misses a pod. */

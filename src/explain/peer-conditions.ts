@@ -218,17 +218,18 @@ function blockGroups(
   context: RuleContext,
 ): readonly ConditionGroup[] {
   const other = otherOf(context.context, context.direction);
-  const name = other.end.kind === 'external' ? other.end.address : shortName(other.ref);
+  const name = other.end.kind === 'external' && other.ref.kind !== 'Block' ? other.end.address : shortName(other.ref);
   const address = other.end.address;
-  const shown = address === undefined || address === name ? name : `${name}, ${address},`;
-  const holder = address ?? name;
+  const plain = address === undefined || address === name || other.ref.kind === 'Block';
+  const shown = plain ? name : `${name}, ${address},`;
+  const holder = plain ? name : address;
   const cidr = trace.conditions.find(({ kind }) => kind === 'cidr');
   const excepts = trace.conditions.filter((condition) => condition.kind === 'except');
   const answer = cidr?.answer ?? 'no';
   const otherFamily = address !== undefined && familyOf(address) !== block.cidr.family;
   const cidrSpan = context.written?.locate([...path, 'cidr'])?.value;
   const taken = excepts.filter((condition) => condition.answer === 'no');
-  const contains = address === undefined || address === name ? `contains ${name}` : `contains ${address} (${name})`;
+  const contains = plain ? `contains ${name}` : `contains ${address} (${name})`;
   const everyFamily = otherFamily && block.cidr.prefix === 0;
   const cidrPart: ConditionPart = {
     kind: 'cidr',

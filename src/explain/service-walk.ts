@@ -114,7 +114,8 @@ function walkPort(world: World, question: ServiceQuestion, port: ServicePort): P
   const outside = question.from.every(({ party }) => party.kind === 'external') || entry === 'outside';
   const span = world.cluster.written(service)?.locate(['spec', 'ports', port.index])?.value;
   const address = service.headless ? null : (asked ?? service.clusterIps[0] ?? null);
-  const shown = `${service.key} ${service.headless ? 'headless' : `${address ?? 'without address'}:${port.port}`}`;
+  const suffix = port.protocol === 'TCP' ? '' : `/${port.protocol}`;
+  const shown = `${service.key} ${service.headless ? 'headless' : `${address ?? 'without address'}:${port.port}${suffix}`}`;
   const names = found.ready.map(({ member }) => shortName(member.ref));
   const numbers = [...new Set(found.ready.map((endpoint) => (service.headless ? port.port : endpoint.port)))];
   const target = names.length === 0 ? 'no endpoints' : `port ${numbers.join(', ')} of ${listNames(names)}`;

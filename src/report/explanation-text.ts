@@ -28,36 +28,37 @@ const tones: Readonly<Record<Outcome, Tone>> = { ALLOWED: 'good', DENIED: 'bad',
 export function renderExplanation(explanation: Explanation, style: TextStyle): string {
   const flows = explanation.steps.filter((step) => step.kind === 'flow');
   const service = explanation.steps.find((step) => step.kind === 'service');
-  const blocked = explanation.steps.flatMap((step) =>
-    step.kind === 'dns' && step.verdict === 'DENIED'
-      ? step.flows.filter(({ verdict }) => verdict === 'DENIED').slice(0, 1)
-      : [],
-  );
+  const blocked = blockedDns(explanation.steps);
   const parts: string[][] = [[headline(explanation, flows, style)]];
   if (service !== undefined) parts.push([...renderWalk(explanation.steps, style.paint)]);
-  else if (flows.length > 1) parts.push(flowTable(flows, explanation));
-  const numbered = blockerCount(explanation, flows) > 1 && flows.length <= 1;
+  else if (flows.length > 1) parts.push(flowTable(flows));
+  const blockers = blockerCount(explanation, flows);
   let blocker = 0;
-  const section = (side: SideExplanation, title: string): void => {
+  const section = (side: SideExplanation, title: string, total: number): void => {
     const denied = side.verdict === 'deny';
     if (denied) blocker += 1;
-    parts.push(renderSide(side, `${numbered && denied ? `${blocker}. ` : ''}${title}`, style));
+    parts.push(renderSide(side, `${total > 1 && denied ? `${blocker}. ` : ''}${title}`, style));
   };
   for (const flow of blocked) {
     for (const side of [flow.egress, flow.ingress]) {
-      if (side.verdict === 'deny') section(side, `${sideTitle(side)}, DNS to ${endTitle(flow.to)} ${portText(flow)}`);
+      if (side.verdict === 'deny')
+        section(side, `${sideTitle(side)}, DNS to ${endTitle(flow.to)} ${portText(flow)}`, blockers);
     }
   }
   for (const flow of shownFlows(flows)) {
-    if (flows.length > 1)
+    const many = flows.length > 1;
+    if (many) {
       parts.push([style.paint('strong', `-- ${flowTitle(flow)}: ${flow.verdict}${codesText(flow.codes)}`)]);
+      blocker = 0;
+    }
     const sides = [flow.egress, flow.ingress];
     const closed = sides.filter(({ verdict }) => verdict !== 'allow');
-    for (const side of service !== undefined && closed.length > 0 && !style.wide ? closed : sides)
-      section(side, sideTitle(side));
+    const shown = service !== undefined && closed.length > 0 && !style.wide ? closed : sides;
+    for (const side of shown) section(side, sideTitle(side), many ? deniedSides(flow) : blockers);
+    if (many && flow.combined !== undefined) parts.push([`note: ${flow.combined}`]);
   }
   const remarks = [
-    ...(explanation.combined === undefined ? [] : [`note: ${explanation.combined}`]),
+    ...(flows.length === 1 && flows[0]?.combined !== undefined ? [`note: ${flows[0].combined}`] : []),
     ...explanation.notes.map((note) => `note: ${note}`),
     ...explanation.warnings.map(
       ({ code, text }) => `${style.paint('care', code === undefined ? 'warning:' : `warning[${code}]:`)} ${text}`,
@@ -144,29 +145,32 @@ function onText(verdict: Outcome, flows: readonly FlowStep[]): string {
   return ` on ${bad} of ${total} ${noun}`;
 }
 
-function blockerCount(explanation: Explanation, flows: readonly FlowStep[]): number {
-  const denied = (flow: FlowStep): number =>
-    [flow.egress, flow.ingress].filter(({ verdict }) => flow.verdict === 'DENIED' && verdict === 'deny').length;
-  const dns = explanation.steps.flatMap((step) =>
+/** Blockers of the one flow asked about, its name resolution included. */
+function blockerCount({ steps }: Explanation, flows: readonly FlowStep[]): number {
+  const [only] = flows;
+  const asked = flows.length === 1 && only !== undefined ? [only] : [];
+  return [...blockedDns(steps), ...asked].reduce((sum, flow) => sum + deniedSides(flow), 0);
+}
+
+function deniedSides({ verdict, egress, ingress }: FlowStep): number {
+  return verdict === 'DENIED' ? [egress, ingress].filter((side) => side.verdict === 'deny').length : 0;
+}
+
+function blockedDns(steps: Explanation['steps']): readonly FlowStep[] {
+  return steps.flatMap((step) =>
     step.kind === 'dns' && step.verdict === 'DENIED'
       ? step.flows.filter(({ verdict }) => verdict === 'DENIED').slice(0, 1)
       : [],
   );
-  const [only] = flows;
-  return [...dns, ...(flows.length === 1 && only !== undefined ? [only] : [])].reduce(
-    (sum, flow) => sum + denied(flow),
-    0,
-  );
 }
 
-function flowTable(flows: readonly FlowStep[], { question }: Explanation): string[] {
+function flowTable(flows: readonly FlowStep[]): string[] {
   const words = flows.map(({ verdict, codes }) => `${verdict}${codesText(codes)}`);
   const width = Math.max(...words.map((word) => word.length));
   return flows.map((flow, index) => {
     const alike = flow.count > 1 ? `  (${flow.count} alike)` : '';
     const remark = flow.remark === undefined ? '' : `  ${flow.remark}`;
-    const reason = question.port === null ? '' : '';
-    return `  ${(words[index] ?? '').padEnd(width)}  ${flowTitle(flow)}${remark}${reason}${alike}`;
+    return `  ${(words[index] ?? '').padEnd(width)}  ${flowTitle(flow)}${remark}${alike}`;
   });
 }
 
