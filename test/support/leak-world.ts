@@ -151,12 +151,17 @@ interface Addressed {
 }
 
 /** Starts the four flows of a pair. */
-export async function openPair(traffic: LeakTraffic, from: Place & Addressed, to: Place & Addressed): Promise<Pair> {
+export async function openPair(
+  traffic: LeakTraffic,
+  from: Place & Addressed,
+  to: Place & Addressed,
+  port: number = leakPort,
+): Promise<Pair> {
   const flows: number[] = [];
   for (const family of ['IPv4', 'IPv6'] as const) {
     for (const protocol of ['udp', 'tcp'] as const) {
       const [source, destination] = [addressOf(from, family), addressOf(to, family)];
-      flows.push(await traffic.open({ from, source, to: destination, at: to, protocol, port: leakPort }));
+      flows.push(await traffic.open({ from, source, to: destination, at: to, protocol, port }));
     }
   }
   return { name: `${from.name} -> ${to.name}`, flows };
