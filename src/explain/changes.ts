@@ -9,14 +9,14 @@ import { workloadName } from './class-names.ts';
 import { groupFlows } from './end-sets.ts';
 import type { FlowBlock, FlowFact } from './end-sets.ts';
 import { classifyEnds } from './flow-classes.ts';
-import { sampleFlow } from './flow-ends.ts';
+import { flowFamilies } from './flow-ends.ts';
 import type { EndClass } from './flow-ends.ts';
 import { bothSides, endGroups, vacantPairs } from './matrix.ts';
 import { portsWhere, zipTables } from './port-table.ts';
 import type { PortList, PortTable } from './port-table.ts';
 import { viewPolicies } from './policy-view.ts';
 import type { PodView } from './policy-view.ts';
-import { createSideTable, familiesOf, VerdictNumbers } from './side-answers.ts';
+import { createSideTable, VerdictNumbers } from './side-answers.ts';
 import type { SideAnswer, SideDecision } from './side-answers.ts';
 
 /** One side's decision with the policies that isolate it. */
@@ -80,8 +80,8 @@ export function diffFlows(before: ClusterSnapshot, after: ClusterSnapshot): Flow
   const views = [viewPolicies(before), viewPolicies(after)] as const;
   const { ends, strays } = classifyEnds(views);
   const numbers = new VerdictNumbers();
-  const old = createSideTable(views[0], 0, numbers);
-  const now = createSideTable(views[1], 1, numbers);
+  const old = createSideTable(views[0], 0, ends, numbers);
+  const now = createSideTable(views[1], 1, ends, numbers);
   const verdictIds = new Map<string, number>();
   const details = new Map<string, readonly Keyed[]>();
 
@@ -92,39 +92,35 @@ export function diffFlows(before: ClusterSnapshot, after: ClusterSnapshot): Flow
     return id;
   }
 
-  function changesOf(oldSides: Sides, newSides: Sides): readonly Keyed[] {
-    const [a, b] = [oldSides, newSides];
-    if (a.egress.id === b.egress.id && a.ingress.id === b.ingress.id) return [];
-    if (verdictId(a.egress, a.ingress) === verdictId(b.egress, b.ingress)) return [];
-    const key = `${a.egress.serial} ${a.ingress.serial} ${b.egress.serial} ${b.ingress.serial}`;
+  function changesOf(from: number, to: number, family: IpFamily): readonly Keyed[] {
+    const [oldEgress, oldIngress] = [old.side('egress', from, to, family), old.side('ingress', from, to, family)];
+    const [egress, ingress] = [now.side('egress', from, to, family), now.side('ingress', from, to, family)];
+    if (oldEgress.id === egress.id && oldIngress.id === ingress.id) return unchanged;
+    if (verdictId(oldEgress, oldIngress) === verdictId(egress, ingress)) return unchanged;
+    const key = `${oldEgress.serial} ${oldIngress.serial} ${egress.serial} ${ingress.serial}`;
     let found = details.get(key);
-    if (found === undefined) details.set(key, (found = compareSides(a, b)));
+    if (found === undefined) {
+      found = compareSides({ egress: oldEgress, ingress: oldIngress }, { egress, ingress });
+      details.set(key, found);
+    }
     return found;
   }
 
   function* facts(): Generator<FlowFact<FlowChange>, void> {
     for (const [i, from] of ends.entries()) {
       for (const [j, to] of ends.entries()) {
-        const byFamily = familiesOf((family) => sampleFlow(from, to, family)).map(([family, sample]) => ({
-          family,
-          changes: changesOf(
-            {
-              egress: old.side('egress', from, to, family, sample),
-              ingress: old.side('ingress', from, to, family, sample),
-            },
-            {
-              egress: now.side('egress', from, to, family, sample),
-              ingress: now.side('ingress', from, to, family, sample),
-            },
-          ),
-        }));
-        const [first, ...rest] = byFamily;
-        for (const { family, changes } of byFamily) {
-          for (const { key, change } of changes) {
-            const inAll = byFamily.every((other) => other.changes.some((same) => same.key === key));
-            if (!inAll) yield { from: i, to: j, key: `${family} ${key}`, fact: { ...change, family } };
-            else if (family === first?.family || rest.length === 0) yield { from: i, to: j, key, fact: change };
-          }
+        const [family, other] = flowFamilies(from, to);
+        if (family === undefined) continue;
+        const first = changesOf(i, j, family);
+        const second = other === undefined ? first : changesOf(i, j, other);
+        for (const { key, change } of first) {
+          if (second.some((same) => same.key === key)) yield { from: i, to: j, key, fact: change };
+          else yield { from: i, to: j, key: `${family} ${key}`, fact: { ...change, family } };
+        }
+        if (other === undefined) continue;
+        for (const { key, change } of second) {
+          if (first.some((same) => same.key === key)) continue;
+          yield { from: i, to: j, key: `${other} ${key}`, fact: { ...change, family: other } };
         }
       }
     }
@@ -163,6 +159,8 @@ export function isEmptyDiff(diff: FlowDiff): boolean {
   const { flows, isolation, added, removed, addedNodes, removedNodes } = diff;
   return [flows, isolation, added, removed, addedNodes, removedNodes].every((list) => list.length === 0);
 }
+
+const unchanged: readonly Keyed[] = [];
 
 interface Sides {
   readonly egress: SideAnswer;

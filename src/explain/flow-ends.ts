@@ -1,5 +1,6 @@
 import type { Endpoint } from '../model/endpoint.ts';
 import type { FlowEnd } from '../model/flow.ts';
+import { ipFamilies } from '../model/ip.ts';
 import type { IpAddress, IpFamily } from '../model/ip.ts';
 import type { NamespaceName, NodeName, PodKey } from '../model/names.ts';
 import type { AddressClass } from './address-classes.ts';
@@ -75,6 +76,25 @@ export function sampleFlow(from: EndClass, to: EndClass, family: IpFamily): Flow
   if (to.kind !== 'pods') return undefined;
   const sample = samplePod(to, from, family);
   return sample === undefined ? undefined : { from: sample.to, to: sample.from };
+}
+
+/** Families in which flows between two classes exist, IPv4 first. Allocates nothing for pods: pairs are many. */
+export function flowFamilies(from: EndClass, to: EndClass): readonly IpFamily[] {
+  if (from.kind !== 'pods' || to.kind !== 'pods') {
+    return ipFamilies.filter((family) => sampleFlow(from, to, family) !== undefined);
+  }
+  const lone = from.members.length === 1 && to.members.length === 1 && from.members[0]?.key === to.members[0]?.key;
+  if (lone) return none;
+  const [v4, v6] = [hasFaces(from, to, 'IPv4'), hasFaces(from, to, 'IPv6')];
+  return v4 && v6 ? ipFamilies : v4 ? onlyV4 : v6 ? onlyV6 : none;
+}
+
+const none: readonly IpFamily[] = [];
+const onlyV4: readonly IpFamily[] = ['IPv4'];
+const onlyV6: readonly IpFamily[] = ['IPv6'];
+
+function hasFaces(from: PodClass, to: PodClass, family: IpFamily): boolean {
+  return from.faces.has(family) && to.faces.has(family);
 }
 
 function samplePods(from: PodClass, to: PodClass, family: IpFamily): FlowSample | undefined {

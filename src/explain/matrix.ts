@@ -6,12 +6,12 @@ import type { ClusterSnapshot } from '../model/snapshot.ts';
 import { groupFlows } from './end-sets.ts';
 import type { EndGroup, FlowBlock, FlowFact } from './end-sets.ts';
 import { classifyEnds } from './flow-classes.ts';
-import { sampleFlow } from './flow-ends.ts';
+import { flowFamilies } from './flow-ends.ts';
 import type { EndClass, PodClass } from './flow-ends.ts';
 import { viewPolicies } from './policy-view.ts';
 import { isEmptyPortList, portsWhere, zipTables } from './port-table.ts';
 import type { PortList, PortTable } from './port-table.ts';
-import { createSideTable, familiesOf, VerdictNumbers } from './side-answers.ts';
+import { createSideTable, VerdictNumbers } from './side-answers.ts';
 
 /** What passes between two classes. */
 export interface Reach {
@@ -39,44 +39,50 @@ export interface FlowMap {
 export function mapFlows(snapshot: ClusterSnapshot): FlowMap {
   const view = viewPolicies(snapshot);
   const { ends, silent } = classifyEnds([view]);
-  const sides = createSideTable(view, 0, new VerdictNumbers());
-  const reaches = new Map<string, Reach & { readonly key: string }>();
+  const sides = createSideTable(view, 0, ends, new VerdictNumbers());
+  const reaches = new Map<number, Map<number, KeyedReach>>();
 
-  function reachOf(from: EndClass, to: EndClass): [IpFamily, Reach & { readonly key: string }][] {
-    return familiesOf((family) => sampleFlow(from, to, family)).map(([family, sample]) => {
-      const egress = sides.side('egress', from, to, family, sample);
-      const ingress = sides.side('ingress', from, to, family, sample);
-      const key = `${egress.id} ${ingress.id}`;
-      let reach = reaches.get(key);
-      if (reach === undefined) {
-        const both = bothSides(egress.verdicts, ingress.verdicts);
-        const allowed = portsWhere(both, (verdict) => verdict === 'allow');
-        const unknown = portsWhere(both, (verdict) => verdict === 'unknown');
-        reach = { key: JSON.stringify([allowed, unknown]), allowed, unknown };
-        reaches.set(key, reach);
-      }
-      return [family, reach];
-    });
+  function reachOf(from: number, to: number, family: IpFamily): KeyedReach {
+    const egress = sides.side('egress', from, to, family);
+    const ingress = sides.side('ingress', from, to, family);
+    let byIngress = reaches.get(egress.id);
+    if (byIngress === undefined) reaches.set(egress.id, (byIngress = new Map()));
+    let keyed = byIngress.get(ingress.id);
+    if (keyed === undefined) {
+      const both = bothSides(egress.verdicts, ingress.verdicts);
+      const allowed = portsWhere(both, (verdict) => verdict === 'allow');
+      const unknown = portsWhere(both, (verdict) => verdict === 'unknown');
+      keyed = {
+        key: JSON.stringify([allowed, unknown]),
+        reach: { allowed, unknown },
+        empty: isEmptyPortList(allowed) && isEmptyPortList(unknown),
+      };
+      byIngress.set(ingress.id, keyed);
+    }
+    return keyed;
   }
 
-  function keyedCell(i: number, j: number): readonly (Reach & { readonly key: string })[] | undefined {
+  function keyedCell(i: number, j: number): readonly KeyedReach[] | undefined {
     const [from, to] = [ends[i], ends[j]];
     if (from === undefined || to === undefined) return undefined;
-    const found = reachOf(from, to);
-    const [first] = found;
-    if (first === undefined) return undefined;
-    const same = found.every(([, reach]) => reach.key === first[1].key);
-    const reach = same
-      ? [first[1]]
-      : found.map(([family, part]) => ({ ...part, family, key: `${family} ${part.key}` }));
-    return reach.filter(({ allowed, unknown }) => !isEmptyPortList(allowed) || !isEmptyPortList(unknown));
+    const [family, other] = flowFamilies(from, to);
+    if (family === undefined) return undefined;
+    const first = reachOf(i, j, family);
+    const second = other === undefined ? first : reachOf(i, j, other);
+    if (other === undefined || first.key === second.key) return first.empty ? nothing : [first];
+    return [
+      { ...first, family },
+      { ...second, family: other },
+    ]
+      .filter(({ empty }) => !empty)
+      .map((part) => ({ ...part, key: `${part.family} ${part.key}`, reach: { ...part.reach, family: part.family } }));
   }
 
   function* facts(chosen: (from: number, to: number) => boolean): Generator<FlowFact<Reach>, void> {
     for (let from = 0; from < ends.length; from++) {
       for (let to = 0; to < ends.length; to++) {
         if (!chosen(from, to)) continue;
-        for (const { key, ...fact } of keyedCell(from, to) ?? []) yield { from, to, key, fact };
+        for (const { key, reach } of keyedCell(from, to) ?? nothing) yield { from, to, key, fact: reach };
       }
     }
   }
@@ -84,11 +90,20 @@ export function mapFlows(snapshot: ClusterSnapshot): FlowMap {
   return {
     ends,
     silent,
-    cell: (from, to) => keyedCell(from, to)?.map(({ key: _key, ...reach }) => reach),
+    cell: (from, to) => keyedCell(from, to)?.map(({ reach }) => reach),
     blocks: (chosen = () => true) => groupFlows(facts(chosen), endGroups(ends), vacantPairs(ends)),
     isolated: (pods, direction) => sides.section(pods, direction)?.isolated === true,
   };
 }
+
+/** What passes, with a text that is the same for equal ports. */
+interface KeyedReach {
+  readonly key: string;
+  readonly reach: Reach;
+  readonly empty: boolean;
+}
+
+const nothing: readonly KeyedReach[] = [];
 
 /** A flow passes if both sides admit it (semantics 7). */
 export function bothSides(egress: PortTable<Verdict>, ingress: PortTable<Verdict>): PortTable<Verdict> {
@@ -105,7 +120,7 @@ export function vacantPairs(ends: readonly EndClass[]): (from: number, to: numbe
   return (i, j) => {
     const [from, to] = [ends[i], ends[j]];
     if (from === undefined || to === undefined || (from.kind !== 'pods' && to.kind !== 'pods')) return false;
-    return familiesOf((family) => sampleFlow(from, to, family)).length === 0;
+    return flowFamilies(from, to).length === 0;
   };
 }
 

@@ -2,12 +2,12 @@ import { evaluateSide, namedPortNumbers } from '../compiler/evaluate.ts';
 import type { SideReason, SideVerdict } from '../compiler/evaluate.ts';
 import type { Provenance } from '../compiler/effective-policy.ts';
 import type { Flow, FlowEnd, Verdict } from '../model/flow.ts';
-import { ipFamilies } from '../model/ip.ts';
 import type { IpFamily } from '../model/ip.ts';
 import type { PolicyKey } from '../model/names.ts';
 import type { Direction } from '../model/policy.ts';
 import type { Protocol } from '../model/port.ts';
-import type { EndClass, FlowSample, PodClass } from './flow-ends.ts';
+import { sampleFlow } from './flow-ends.ts';
+import type { EndClass, PodClass } from './flow-ends.ts';
 import { declaredNumbers } from './policy-view.ts';
 import type { PolicySection, PolicyView } from './policy-view.ts';
 import { mapTable, portTable } from './port-table.ts';
@@ -35,8 +35,8 @@ export interface SideAnswer {
 
 /** Answers of both sides in one state, each asked of the evaluator once per section and kind of peer. */
 export interface SideTable {
-  /** `ends` are the state's own, from {@link FlowSample}. */
-  side(direction: Direction, from: EndClass, to: EndClass, family: IpFamily, sample: FlowSample): SideAnswer;
+  /** Ends by index. Flows of the family must exist; a sample of them is taken only if the answer is not known yet. */
+  side(direction: Direction, from: number, to: number, family: IpFamily): SideAnswer;
   section(pods: PodClass, direction: Direction): PolicySection | undefined;
 }
 
@@ -60,27 +60,24 @@ export class VerdictNumbers {
 /** What a side with one section, and at ingress one set of named ports, has answered so far. */
 interface Subject {
   readonly section: PolicySection;
-  /** By class and family of the peer. */
-  readonly byPeer: Map<EndClass, (SideAnswer | undefined)[]>;
+  /** If nothing isolates it, the same for everyone. */
+  open?: SideAnswer;
+  /** By index and family of the peer. */
+  readonly byPeer: (SideAnswer | undefined)[];
   /** By what the section can tell about the peer. */
   readonly bySignature: Map<string, SideAnswer>;
 }
 
 /** Builds a {@link SideTable} for state number `state` of the classes. */
-export function createSideTable(view: PolicyView, state: number, numbers: VerdictNumbers): SideTable {
+export function createSideTable(
+  view: PolicyView,
+  state: number,
+  ends: readonly EndClass[],
+  numbers: VerdictNumbers,
+): SideTable {
   const subjects = new Map<string, Subject>();
-  const byClass = new Map<PodClass, Record<Direction, Subject>>();
   const sectionIds = new Map<PolicySection, number>();
   let nobody: SideAnswer | undefined;
-
-  function subjectsOf(pods: PodClass): Record<Direction, Subject> {
-    let pair = byClass.get(pods);
-    if (pair === undefined) {
-      pair = { egress: findSubject(pods, 'egress'), ingress: findSubject(pods, 'ingress') };
-      byClass.set(pods, pair);
-    }
-    return pair;
-  }
 
   function findSubject(pods: PodClass, direction: Direction): Subject {
     const member = pods.members[0]?.views[state];
@@ -89,42 +86,41 @@ export function createSideTable(view: PolicyView, state: number, numbers: Verdic
     const id = sectionIds.get(section) ?? sectionIds.size;
     sectionIds.set(section, id);
     const key = `${id} ${direction === 'ingress' ? declaredNumbers(member.pod, section.names) : ''}`;
-    const subject = subjects.get(key) ?? { section, byPeer: new Map(), bySignature: new Map() };
+    const subject: Subject = subjects.get(key) ?? { section, byPeer: [], bySignature: new Map() };
     subjects.set(key, subject);
     return subject;
   }
 
-  function side(direction: Direction, from: EndClass, to: EndClass, family: IpFamily, sample: FlowSample): SideAnswer {
-    const [pods, peer] = direction === 'egress' ? [from, to] : [to, from];
-    if (pods.kind !== 'pods') return (nobody ??= evaluate(direction, undefined, sample));
-    const subject = subjectsOf(pods)[direction];
-    if (!subject.section.isolated) return remember(subject, 'open', direction, sample);
-    let answers = subject.byPeer.get(peer);
-    if (answers === undefined) subject.byPeer.set(peer, (answers = []));
-    const index = family === 'IPv4' ? 0 : 1;
-    return (answers[index] ??= remember(
-      subject,
-      peerSignature(subject.section, peer, family, state),
-      direction,
-      sample,
-    ));
+  function side(direction: Direction, from: number, to: number, family: IpFamily): SideAnswer {
+    const egress = direction === 'egress';
+    const subject = (egress ? egresses : ingresses)[egress ? from : to];
+    if (subject === undefined) return (nobody ??= evaluate(direction, undefined, from, to, family));
+    if (!subject.section.isolated) return (subject.open ??= evaluate(direction, subject.section, from, to, family));
+    const index = 2 * (egress ? to : from) + (family === 'IPv4' ? 0 : 1);
+    return (subject.byPeer[index] ??= askOnce(subject, direction, from, to, family));
   }
 
-  function remember(subject: Subject, signature: string, direction: Direction, sample: FlowSample): SideAnswer {
-    let answer = subject.bySignature.get(signature);
-    if (answer === undefined) {
-      answer = evaluate(direction, subject.section, sample);
-      subject.bySignature.set(signature, answer);
-    }
+  function askOnce(subject: Subject, direction: Direction, from: number, to: number, family: IpFamily): SideAnswer {
+    const signature = peerSignature(subject.section, ends[direction === 'egress' ? to : from], family, state);
+    const answer = subject.bySignature.get(signature) ?? evaluate(direction, subject.section, from, to, family);
+    subject.bySignature.set(signature, answer);
     return answer;
   }
 
-  function evaluate(direction: Direction, section: PolicySection | undefined, sample: FlowSample): SideAnswer {
-    const [from, to] = [sample.from[state], sample.to[state]];
+  function evaluate(
+    direction: Direction,
+    section: PolicySection | undefined,
+    i: number,
+    j: number,
+    family: IpFamily,
+  ): SideAnswer {
+    const [source, target] = [ends[i], ends[j]];
+    const sample = source === undefined || target === undefined ? undefined : sampleFlow(source, target, family);
+    const [from, to] = [sample?.from[state], sample?.to[state]];
     if (from === undefined || to === undefined) throw new RangeError(`no flow in state ${state}`);
     const policy = view.judge.effectivePolicy(direction === 'egress' ? from : to);
     const ask = (flow: Pick<Flow, 'protocol' | 'port'>): SideDecision =>
-      toDecision(evaluateSide(policy, direction, { from, to, family: 'IPv4', ...flow }, view.judge.context));
+      toDecision(evaluateSide(policy, direction, { from, to, family, ...flow }, view.judge.context));
     const decisions = portTable(
       (protocol) => (section === undefined ? [] : portCuts(section, protocol, to)),
       (protocol, port) => ask({ protocol, port }),
@@ -145,14 +141,16 @@ export function createSideTable(view: PolicyView, state: number, numbers: Verdic
     };
   }
 
+  const egresses = ends.map((end) => (end.kind === 'pods' ? findSubject(end, 'egress') : undefined));
+  const ingresses = ends.map((end) => (end.kind === 'pods' ? findSubject(end, 'ingress') : undefined));
   return { side, section: (pods, direction) => pods.members[0]?.views[state]?.[direction] };
 }
 
 /** Everything a section's rules can learn about a peer. Equal texts get equal answers. */
-function peerSignature(section: PolicySection, peer: EndClass, family: IpFamily, state: number): string {
-  const member = peer.kind === 'pods' ? peer.members[0]?.views[state] : undefined;
-  const place = peer.kind === 'pods' ? peer.faces.get(family)?.classes[state] : peer.addressClass;
-  let text = peer.kind === 'nodes' ? (peer.relation[state] ?? '') : '';
+function peerSignature(section: PolicySection, peer: EndClass | undefined, family: IpFamily, state: number): string {
+  const member = peer?.kind === 'pods' ? peer.members[0]?.views[state] : undefined;
+  const place = peer?.kind === 'pods' ? peer.faces.get(family)?.classes[state] : peer?.addressClass;
+  let text = peer?.kind === 'nodes' ? (peer.relation[state] ?? '') : '';
   for (const test of section.tests) {
     if (test.kind === 'selector') text += `,${member?.answers[test.index] ?? 'no'}`;
     else text += place === undefined || place === 'unknown' ? ',?' : place.blocks.has(test.key) ? ',in' : ',out';
@@ -185,12 +183,4 @@ function sameDecision(a: SideDecision, b: SideDecision): boolean {
     a.admittedBy?.policy === b.admittedBy?.policy &&
     a.admittedBy?.index === b.admittedBy?.index
   );
-}
-
-/** Families in which a flow between two classes exists, with a sample of each. */
-export function familiesOf(sample: (family: IpFamily) => FlowSample | undefined): [IpFamily, FlowSample][] {
-  return ipFamilies.flatMap((family): [IpFamily, FlowSample][] => {
-    const found = sample(family);
-    return found === undefined ? [] : [[family, found]];
-  });
 }
