@@ -4,10 +4,12 @@ import type { FlowVerdict, Judge } from '../compiler/judge.ts';
 import { isPoliced } from '../model/endpoint.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Flow, FlowEnd } from '../model/flow.ts';
-import { ipFamilies } from '../model/ip.ts';
+import { familyOf, ipFamilies } from '../model/ip.ts';
 import type { IpFamily } from '../model/ip.ts';
 import { directions } from '../model/policy.ts';
-import type { Direction, NetworkPolicy } from '../model/policy.ts';
+import type { Direction, NetworkPolicy, PolicyRule } from '../model/policy.ts';
+import { everything } from '../model/label-selector.ts';
+import { resolve } from '../compiler/resolve.ts';
 import type { ClusterSnapshot } from '../model/snapshot.ts';
 import { matches } from '../selector/match.ts';
 import type { Cluster, TextEdit } from './cluster.ts';
@@ -104,8 +106,16 @@ export function otherFlows(
         vocabulary.subjectKeys,
         [],
       );
-      const pods = groupPods([...snapshot.pods.values()].filter(isPoliced), vocabulary.peerKeys, vocabulary.blocks);
-      const outside = externalEnds(snapshot, vocabulary.blocks, [asked.from, asked.to]);
+      const [first] = subjects[0]?.pods ?? [];
+      if (first === undefined) continue;
+      const reaches = changedReach(change, direction, first, before);
+      const policed = [...snapshot.pods.values()].filter(
+        (pod) => isPoliced(pod) && ipFamilies.some((family) => reaches(endOfPod(pod, family))),
+      );
+      const pods = groupPods(policed, vocabulary.peerKeys, vocabulary.blocks);
+      const outside = externalEnds(snapshot, vocabulary.blocks, [asked.from, asked.to]).filter(({ end }) =>
+        reaches(end),
+      );
       for (const subject of subjects) {
         for (const other of [...pods, ...outside]) {
           const destination = direction === 'egress' ? other : subject;
@@ -142,6 +152,41 @@ function sameSection({ before, after }: PolicyChange, direction: Direction): boo
     before.subjects.canonical === after.subjects.canonical &&
     fingerprint(before[direction]) === fingerprint(after[direction])
   );
+}
+
+/**
+ * Whether a rule that only one of the two versions has can match an end, whatever the port: all other ends are judged
+ * alike before and after. Everybody, if the policy selects other pods or isolates otherwise.
+ */
+function changedReach(
+  { before, after }: PolicyChange,
+  direction: Direction,
+  subject: Endpoint,
+  { context }: Judge,
+): (end: FlowEnd | undefined) => boolean {
+  const [was, is] = [before[direction], after[direction]];
+  if (before.subjects.canonical !== after.subjects.canonical || was.isolates !== is.isolates) return () => true;
+  const print = (rule: PolicyRule): string => fingerprint({ ...rule, index: 0 });
+  const [old, fresh] = [new Set(was.rules.map(print)), new Set(is.rules.map(print))];
+  const rules = [
+    ...was.rules.filter((rule) => !fresh.has(print(rule))),
+    ...is.rules.filter((rule) => !old.has(print(rule))),
+  ];
+  const changed = resolve([{ ...after, subjects: everything, [direction]: { isolates: true, rules } }], subject);
+  return (end) => {
+    const family = end?.address === undefined ? 'IPv4' : familyOf(end.address);
+    const self = endOfPod(subject, family) ?? { kind: 'pod', pod: subject };
+    if (end === undefined) return false;
+    const ends = direction === 'egress' ? { from: self, to: end } : { from: end, to: self };
+    let reached: boolean | undefined;
+    evaluateSide(changed, direction, { ...ends, family, protocol: 'TCP', port: 1 }, context, (trace) => {
+      reached = trace.rules.some(
+        ({ rule, peers }) => rule.peers === 'any' || peers.some(({ answer }) => answer !== 'no'),
+      );
+    });
+    // Without a trace a fixed exemption decided: for this subject, but perhaps not for others.
+    return reached ?? true;
+  };
 }
 
 function fingerprint(value: unknown): string {

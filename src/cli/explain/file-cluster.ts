@@ -21,12 +21,8 @@ export interface ClusterChange {
 
 /** A {@link Cluster} of loaded manifests. `names` are what the footer calls them. */
 export function fileCluster(loaded: LoadedManifests, names: readonly string[], change: ClusterChange = {}): Cluster {
-  const kept = new Map<string, LoadedObject>();
-  for (const entry of loaded.objects) kept.set(objectTitle(entry.object), entry);
-  for (const entry of change.apply?.objects ?? []) kept.set(objectTitle(entry.object), entry);
-  for (const title of change.remove ?? []) kept.delete(title);
   const documents = new Map<ModelObject, ManifestDocument>();
-  for (const { object, document } of kept.values()) documents.set(object, document);
+  for (const { object, document } of changedObjects(loaded.objects, change)) documents.set(object, document);
   return {
     snapshot: snapshotOf(documents.keys()),
     inputs: names,
@@ -38,6 +34,14 @@ export function fileCluster(loaded: LoadedManifests, names: readonly string[], c
       return document === undefined ? undefined : editedObject(document, edits);
     },
   };
+}
+
+function changedObjects(objects: readonly LoadedObject[], { apply, remove }: ClusterChange): Iterable<LoadedObject> {
+  if (apply === undefined && remove === undefined) return objects;
+  const kept = new Map<string, LoadedObject>();
+  for (const entry of [...objects, ...(apply?.objects ?? [])]) kept.set(objectTitle(entry.object), entry);
+  for (const title of remove ?? []) kept.delete(title);
+  return kept.values();
 }
 
 /** Decodes the one document again: problems are asked for rarely, and only of policies near the question. */
