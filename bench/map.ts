@@ -95,12 +95,12 @@ function time<T>(name: string, run: () => T, describe: (result: T) => string): v
     times.push((user + system) / 1000);
   }
   const [first = 0] = times;
-  console.log(
-    `${name.padEnd(28)} CPU: first ${first.toFixed(0)} ms, best ${Math.min(...times).toFixed(0)} ms  ${text}`,
+  process.stdout.write(
+    `${name.padEnd(28)} CPU: first ${first.toFixed(0)} ms, best ${Math.min(...times).toFixed(0)} ms  ${text}\n`,
   );
 }
 
-console.log(`${podCount} pods, ${policyCount} policies, ${namespaceCount} namespaces`);
+process.stdout.write(`${podCount} pods, ${policyCount} policies, ${namespaceCount} namespaces\n`);
 const [before, after, everywhere] = [cluster(0), cluster(3), cluster(policyCount)];
 time(
   'map, all cells',

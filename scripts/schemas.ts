@@ -3,10 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { explanationSchema } from './schemas/explanation.ts';
+import { diffSchema, mapSchema } from './schemas/flows.ts';
 import { networkPolicySchema } from './schemas/network-policy.ts';
 import { testReportSchema } from './schemas/test-report.ts';
 
 const schemas = new Map([
+  ['diff.json', diffSchema],
+  ['map.json', mapSchema],
   ['explanation.json', explanationSchema],
   ['networkpolicy.json', networkPolicySchema],
   ['test-report.json', testReportSchema],

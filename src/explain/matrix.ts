@@ -46,7 +46,7 @@ export function mapFlows(snapshot: ClusterSnapshot): FlowMap {
     const egress = sides.side('egress', from, to, family);
     const ingress = sides.side('ingress', from, to, family);
     let byIngress = reaches.get(egress.id);
-    if (byIngress === undefined) reaches.set(egress.id, (byIngress = new Map()));
+    if (byIngress === undefined) reaches.set(egress.id, (byIngress = new Map<number, KeyedReach>()));
     let keyed = byIngress.get(ingress.id);
     if (keyed === undefined) {
       const both = bothSides(egress.verdicts, ingress.verdicts);

@@ -46,7 +46,8 @@ const mostMissing = 3;
  */
 export function setName(set: readonly number[], ends: readonly EndClass[], moot: (index: number) => boolean): string {
   const inside = new Set(set);
-  const everyone = wholeOrNearly('anyone', [...ends.keys()], inside, ends, moot);
+  const onlyPods = set.every((index) => ends[index]?.kind === 'pods');
+  const everyone = onlyPods ? undefined : wholeOrNearly('anyone', [...ends.keys()], inside, ends, moot);
   if (everyone !== undefined) return everyone;
   const ofKind = (kind: EndClass['kind']): number[] => ends.flatMap((end, i) => (end.kind === kind ? [i] : []));
   return [
@@ -85,8 +86,8 @@ function wholeOrNearly(
 ): string | undefined {
   const present = group.filter((index) => inside.has(index)).length;
   const missing = group.filter((index) => !inside.has(index) && !moot(index));
-  if (present < 2 || missing.length > mostMissing || missing.length * 2 > present) return undefined;
-  return missing.length === 0 ? word : `${word} but ${named(missing, new Set(missing), ends).join(', ')}`;
+  if (present < 2 || missing.length > mostMissing || missing.length * 3 > present) return undefined;
+  return missing.length === 0 ? word : `${word} but ${named(missing, new Set(missing), ends).join(' and ')}`;
 }
 
 function wholly(group: readonly number[], inside: ReadonlySet<number>, moot: (index: number) => boolean): boolean {

@@ -28,12 +28,12 @@ const mostColumns = 20;
 /** The map for people: classes with what protects them, then who reaches whom. */
 export function renderMap(map: FlowMap, view: MapView): string {
   const shown = [...new Set([...view.rows, ...view.columns])].sort((a, b) => a - b);
-  const matrix = view.layout === 'list' ? undefined : renderMatrix(map, view);
-  const fits =
+  const narrow = view.columns.length <= mostColumns;
+  const tried = view.layout === 'matrix' || (view.layout === 'auto' && narrow);
+  const matrix = tried ? renderMatrix(map, view) : undefined;
+  const useMatrix =
     matrix !== undefined &&
-    view.columns.length <= mostColumns &&
-    matrix.split('\n').every((line) => cellWidth(line) <= view.width);
-  const useMatrix = matrix !== undefined && (view.layout === 'matrix' || fits);
+    (view.layout === 'matrix' || matrix.split('\n').every((line) => cellWidth(line) <= view.width));
   return [
     renderClasses(map, shown, view.paint),
     useMatrix ? matrix : renderList(map, view),
