@@ -52,7 +52,7 @@ export const explanationSchema: object = {
           { span: ref('span') },
         ),
       ),
-      assumptions: list({ enum: ['pods-exist-and-run', 'pods-not-host-network', 'namespace-name-label'] }),
+      assumptions: list({ enum: ['pods-exist-and-run', 'pods-not-host-network', 'no-policies-in-namespace', 'namespace-name-label'] }),
       warnings: list(closed({ text: text('What the verdict does not show.') }, { code: lint })),
       installed: { description: 'What the kernel has; null if no node was asked.', type: ['object', 'null'] },
       inputs: closed({

@@ -141,14 +141,20 @@ function distinct(facts: readonly MissingFact[]): readonly MissingFact[] {
 
 function assumptions(missing: readonly MissingFact[], flows: readonly ExplainedFlow[]): readonly Assumption[] {
   const imaginary = new Set<string>();
+  const silent = new Set<string>();
   let namespaces = false;
   for (const { context } of flows) {
     for (const end of [context.flow.from, context.flow.to]) {
-      if (end.kind === 'pod' && end.unknown?.has('labels') === true) imaginary.add(end.pod.name);
+      if (end.kind === 'pod' && end.unknown?.has('labels') === true) {
+        imaginary.add(end.pod.name);
+        const { policies } = context.cluster.snapshot;
+        const { namespace } = end.pod;
+        if (![...policies.values()].some((policy) => policy.namespace === namespace)) silent.add(namespace);
+      }
       if (end.kind === 'pod' && !context.cluster.snapshot.namespaces.has(end.pod.namespace)) namespaces = true;
     }
   }
-  if (missing.length === 0) return [];
+  if (missing.length === 0 && imaginary.size === 0) return [];
   const names = [...imaginary];
   const both = names.length === 2;
   const who = both
@@ -161,7 +167,11 @@ function assumptions(missing: readonly MissingFact[], flows: readonly ExplainedF
           { id: 'pods-exist-and-run', text: who },
           { id: 'pods-not-host-network', text: '' },
         ]),
-    ...(namespaces
+    ...[...silent].map((namespace) => ({
+      id: 'no-policies-in-namespace',
+      text: `namespace "${namespace}" has no policies, as none are given`,
+    })),
+    ...(namespaces && missing.length > 0
       ? [
           {
             id: 'namespace-name-label',

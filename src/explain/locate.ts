@@ -132,6 +132,8 @@ function locatePod(world: World, namespace: string, name: string): Result<Locate
     const member = podMember(world, pod);
     return member.ok ? ok({ kind: 'members', ref, members: [member.value] }) : member;
   }
+  if (/\.[a-z]{2,}$/i.test(name))
+    return err(`${name} is no pod here, and host names are not looked up: ask with the address`);
   const names = podNames(cluster, namespace);
   const wrongNamespace = missingNamespace(cluster, namespace, names.length);
   if (wrongNamespace !== undefined) return err(wrongNamespace);
@@ -270,7 +272,6 @@ function podHint(cluster: Cluster, namespace: string, name: string, names: reado
   if (elsewhere !== undefined) return `; did you mean ${elsewhere.key}?`;
   const generated = names.find((other) => other.startsWith(`${name}-`));
   if (generated !== undefined) return `; did you mean ${namespace}/${generated}, or the workload: deploy/${name}?`;
-  if (name.includes('.')) return '. Host names are not looked up: ask with the address';
   return `; its namespace has ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 }
 

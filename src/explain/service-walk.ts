@@ -112,7 +112,9 @@ function walkPort(world: World, question: ServiceQuestion, port: ServicePort): P
   const found = serviceEndpoints(world, service, port);
   const warnings: string[] = [];
   const outside = question.from.every(({ party }) => party.kind === 'external') || entry === 'outside';
-  const span = world.cluster.written(service)?.locate(['spec', 'ports', port.index])?.value;
+  const span = world.cluster
+    .written(world.cluster.snapshot.services.get(service.key) ?? service)
+    ?.locate(['spec', 'ports', port.index])?.value;
   const address = service.headless ? null : (asked ?? service.clusterIps[0] ?? null);
   const suffix = port.protocol === 'TCP' ? '' : `/${port.protocol}`;
   const shown = `${service.key} ${service.headless ? 'headless' : `${address ?? 'without address'}:${port.port}${suffix}`}`;

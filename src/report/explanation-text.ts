@@ -127,7 +127,7 @@ function onText(verdict: Outcome, flows: readonly FlowStep[]): string {
   const [from, to, ports] = [
     flows.some((flow) => first !== undefined && !sameEnd(flow.from, first.from)),
     flows.some((flow) => first !== undefined && !sameEnd(flow.to, first.to)),
-    new Set(flows.map(portText)).size > 1,
+    flows.some(({ ports }) => ports !== undefined),
   ];
   const remarks = flows.some(({ remark }) => remark !== undefined);
   const noun =
