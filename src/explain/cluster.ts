@@ -1,3 +1,4 @@
+import { placeText } from '../model/diagnostic.ts';
 import type { Diagnostic, Span } from '../model/diagnostic.ts';
 import type { ClusterSnapshot, ModelObject } from '../model/snapshot.ts';
 import type { FieldPath } from '../model/source-ref.ts';
@@ -49,7 +50,7 @@ export interface Cluster {
 /** `file:line` of a field, or of the nearest ancestor that is written. */
 export function placeOf(cluster: Cluster, object: ModelObject, path: FieldPath): string | undefined {
   const span = cluster.written(object)?.locateNearest(path).spans.value;
-  return span === undefined ? undefined : `${span.file}:${span.start.line}`;
+  return span === undefined ? undefined : placeText(span);
 }
 
 /** The span of an object's name, else of the object. */

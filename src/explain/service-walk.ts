@@ -1,3 +1,4 @@
+import { placeText } from '../model/diagnostic.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
 import type { FlowProtocol } from '../model/flow.ts';
@@ -128,7 +129,7 @@ function walkPort(world: World, question: ServiceQuestion, port: ServicePort): P
       : total === 1 && found.ready.length === 1
         ? 'endpoint 1 of 1'
         : `${found.ready.length} of ${total} endpoints ready`;
-  const place = span === undefined ? '' : `${span.file}:${span.start.line}, `;
+  const place = span === undefined ? '' : `${placeText(span)}, `;
   const routes: Route[] = [];
   for (const { member, port: number } of found.ready) {
     const toPort = service.headless ? port.port : number;
@@ -269,7 +270,7 @@ function externalName(world: World, { to, port }: ServiceQuestion): Walk {
         endpoints: [],
         ...(span === undefined ? {} : { span }),
         text: `${service.key} is another name for ${host}`,
-        ...(span === undefined ? {} : { note: `${span.file}:${span.start.line}` }),
+        ...(span === undefined ? {} : { note: placeText(span) }),
       },
     ],
     routes: [],

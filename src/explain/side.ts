@@ -228,7 +228,7 @@ function needs(trace: PolicyTrace, { context, direction, missing }: AnswerContex
   missing.push(...wanted);
   const texts = wanted.map(({ object, facts, span }) => {
     const name = object.kind === 'Namespace' ? `namespace ${object.name}` : shortName(object);
-    return `${facts} of ${name}${span === undefined ? '' : ` (:${span.start.line})`}`;
+    return `${facts} of ${name}${span === undefined ? '' : span.field === undefined ? ` (:${span.start.line})` : ` (#${span.field})`}`;
   });
   return `needs ${[...new Set(texts)].join(', ')}`;
 }

@@ -5,6 +5,13 @@ export interface Span {
   readonly file: string;
   readonly start: { readonly line: number; readonly column: number };
   readonly end: { readonly line: number; readonly column: number };
+  /** `spec.egress[1]`: the text is an object of a cluster, rendered; its lines mean nothing elsewhere. */
+  readonly field?: string;
+}
+
+/** `policies.yaml:64` or `shop/web-egress#spec.egress[1]`: where a person finds the place. */
+export function placeText({ file, start, field }: Span): string {
+  return field === undefined ? `${file}:${start.line}` : field === '' ? file : `${file}#${field}`;
 }
 
 /** How much a diagnostic matters: an error changes what is enforced or cannot be used. */

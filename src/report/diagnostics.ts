@@ -1,3 +1,4 @@
+import { placeText } from '../model/diagnostic.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import { formatFieldPath } from '../model/source-ref.ts';
 import type { SourceRef } from '../model/source-ref.ts';
@@ -5,7 +6,7 @@ import type { SourceRef } from '../model/source-ref.ts';
 /** `file:line:column`, or the object's version in the cluster. */
 export function formatPlace(diagnostic: Diagnostic): string | undefined {
   const { span, source } = diagnostic;
-  if (span !== undefined) return `${span.file}:${span.start.line}:${span.start.column}`;
+  if (span !== undefined) return `${placeText(span)}${span.field === undefined ? `:${span.start.column}` : ''}`;
   return source === undefined ? undefined : formatSource(source);
 }
 

@@ -1,3 +1,4 @@
+import { placeText } from '../model/diagnostic.ts';
 import type { Frame, Mark, Suggestion } from '../explain/explanation.ts';
 import { cellWidth, cutCells, layOut } from './display-width.ts';
 import type { Paint } from './style.ts';
@@ -17,8 +18,10 @@ export function renderFrame(frame: Frame, style: FrameStyle): readonly string[] 
   if (first === undefined) return [];
   const width = gutterWidth(frame.lines.map(({ number }) => number));
   const { paint } = style;
-  const { line, column } = first.span.start;
-  const lines = [`  ${paint('dim', '-->')} ${frame.file}:${line}:${column}`, gutter(width, undefined, '', paint)];
+  const lines = [
+    `  ${paint('dim', '-->')} ${placeText(first.span)}${first.span.field === undefined ? `:${first.span.start.column}` : ''}`,
+    gutter(width, undefined, '', paint),
+  ];
   let previous: number | undefined;
   for (const { number, text } of frame.lines) {
     if (previous !== undefined && number > previous + 1) lines.push(paint('dim', '...'));
