@@ -2,7 +2,7 @@ import type { PodBinding } from '../model/binding.ts';
 import type { Flow, FlowEnd } from '../model/flow.ts';
 import type { NodeName, PodKey } from '../model/names.ts';
 import type { Direction } from '../model/policy.ts';
-import type { Ruleset } from './ruleset.ts';
+import type { Ruleset, TableFamily } from './ruleset.ts';
 import { simulate } from './simulate.ts';
 import type { Outcome, Packet } from './simulate.ts';
 
@@ -15,7 +15,10 @@ export interface NodeRules {
 /** What one node's rules did with the flow's first packet in one direction. */
 export interface NodeOutcome extends Outcome {
   readonly node: NodeName;
+  readonly family: TableFamily;
   readonly chain: string;
+  /** As this chain saw it. */
+  readonly packet: Packet;
 }
 
 /** What the rules of all nodes on the path do: each side, and every chain asked. */
@@ -62,11 +65,14 @@ function runNode(name: NodeName, node: NodeRules, flow: Flow): NodeOutcome[] {
   const guard = guardFrame(name, node, flow, packet);
   const bridge = node.ruleset.get('bridge');
   if (bridge !== undefined && guard !== undefined) {
-    outcomes.push({ node: name, ...simulate(bridge, 'guard', guard), chain: 'guard-egress' });
+    const family = 'bridge' as const;
+    outcomes.push({ node: name, family, ...simulate(bridge, 'guard', guard), chain: 'guard-egress', packet: guard });
   }
   const chains = fromNode ? [] : toNode ? ['input-egress'] : ['forward-egress', 'forward-ingress'];
   for (const chain of chains) {
-    if (inet.chains.has(chain)) outcomes.push({ node: name, ...simulate(inet, chain, packet), chain });
+    if (inet.chains.has(chain)) {
+      outcomes.push({ node: name, family: 'inet', ...simulate(inet, chain, packet), chain, packet });
+    }
   }
   return outcomes;
 }

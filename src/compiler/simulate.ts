@@ -53,6 +53,20 @@ export function simulate(table: DesiredTable, baseChain: string, packet: Packet)
   return { verdict: verdict === 'continue' ? 'accept' : verdict, path };
 }
 
+/** What a rule looks up in one named set or map. */
+export interface Lookup {
+  readonly set: string;
+  /** The packet's key, fields joined by ` . `. */
+  readonly key: string;
+  /** The element that holds the key: the key itself, or the interval around it. Absent: the lookup misses. */
+  readonly element?: string;
+}
+
+/** The lookups a rule makes for a packet, in the order of its statements; those whose header the packet lacks are left out. */
+export function lookups(table: DesiredTable, rule: DesiredRule, packet: Packet): readonly Lookup[] {
+  return new Simulation(table, packet, []).lookups(rule);
+}
+
 type Final = Outcome['verdict'] | 'continue';
 type Scalar = string | number;
 
@@ -76,6 +90,28 @@ class Simulation {
       if (verdict !== 'next') return verdict;
     }
     return 'continue';
+  }
+
+  lookups(rule: DesiredRule): readonly Lookup[] {
+    return rule.statements.flatMap((statement) => {
+      const [left, data] =
+        'match' in statement
+          ? [statement.match.left, statement.match.right]
+          : 'vmap' in statement
+            ? [statement.vmap.key, statement.vmap.data]
+            : [];
+      if (left === undefined || typeof data !== 'string' || !data.startsWith('@')) return [];
+      const fields = this.#load(left);
+      if (fields === undefined) return [];
+      const set = data.slice(1);
+      const key = fields.join(' . ');
+      const element = 'match' in statement ? elementOf(this.#set(set), fields) : this.#mapKey(set, key);
+      return [{ set, key, ...(element === undefined ? {} : { element }) }];
+    });
+  }
+
+  #mapKey(name: string, key: string): string | undefined {
+    return this.#table.maps.get(name)?.elements.has(key) === true ? key : undefined;
   }
 
   #rule(chain: DesiredChain, index: number, rule: DesiredRule, depth: number): Final | 'next' | 'return' {
@@ -237,6 +273,14 @@ function equals(value: Scalar, expected: Expression): boolean {
 function inSet(set: DesiredSet, fields: readonly Scalar[]): boolean {
   if (!set.interval) return set.elements.has(fields.join(' . '));
   return boxes(set).some((box) => box.every((interval, i) => inInterval(fields[i] ?? '', interval)));
+}
+
+/** The element of a set that holds these fields. */
+function elementOf(set: DesiredSet, fields: readonly Scalar[]): string | undefined {
+  if (!inSet(set, fields)) return undefined;
+  if (!set.interval) return fields.join(' . ');
+  const index = boxes(set).findIndex((box) => box.every((interval, i) => inInterval(fields[i] ?? '', interval)));
+  return [...set.elements][index];
 }
 
 type Interval = { readonly from: bigint; readonly to: bigint } | { readonly text: string };

@@ -4,6 +4,7 @@ import type { IpFamily } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
 import type { TextEdit } from './cluster.ts';
 import type { LintCode, ReasonCode } from './codes.ts';
+import type { Installed } from './installed-answer.ts';
 
 /** The first word of an answer, worst first in {@link outcomes}. */
 export type Outcome = 'ALLOWED' | 'DENIED' | 'UNPROTECTED' | 'UNKNOWN';
@@ -236,6 +237,8 @@ export interface Explanation {
   /** What to do, when no edit is at hand. */
   readonly help: readonly string[];
   readonly inputs: InputCounts;
+  /** What the rules in the kernel of a node do with the same flows, if they were asked. */
+  readonly installed?: Installed;
 }
 
 /** `shop/web-1`, `node/a`, `10.0.0.1`: an end in full. */

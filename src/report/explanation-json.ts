@@ -23,7 +23,7 @@ export function toExplanationJson(explanation: Explanation, before?: Explanation
     missingFacts: explanation.missingFacts,
     assumptions: explanation.assumptions.map(({ id }) => id),
     warnings: explanation.warnings,
-    installed: null,
+    installed: explanation.installed ?? null,
     inputs: explanation.inputs,
     ...(before === undefined
       ? {}

@@ -1,4 +1,5 @@
 import { relatedLint } from '../explain/codes.ts';
+import { placeText } from '../model/diagnostic.ts';
 import { endTitle } from '../explain/explanation.ts';
 import type {
   EndRef,
@@ -13,6 +14,7 @@ import type {
 import { fact, gutter, gutterWidth, renderFrame, renderSuggestion } from './source-frame.ts';
 import type { FrameStyle } from './source-frame.ts';
 import { codesText, flowTitle, portText } from './flow-words.ts';
+import { renderInstalled } from './installed-text.ts';
 import type { Tone } from './style.ts';
 import { renderWalk } from './walk-text.ts';
 
@@ -71,6 +73,7 @@ export function renderExplanation(explanation: Explanation, style: TextStyle): s
     ...explanation.help.map((text) => `${style.paint('strong', 'help:')} ${text}`),
   ];
   if (missing.length > 0) parts.push(missing);
+  if (explanation.installed !== undefined) parts.push(...renderInstalled(explanation.installed, style));
   parts.push(footer(explanation));
   return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
@@ -78,7 +81,7 @@ export function renderExplanation(explanation: Explanation, style: TextStyle): s
 /** The first line: the outcome, its codes if it is a refusal, and the question as it was understood. */
 export function headline(explanation: Explanation, flows: readonly FlowStep[], { paint }: TextStyle): string {
   const { verdict, codes, question, steps } = explanation;
-  const isRefusal = verdict === 'DENIED' || verdict === 'UNKNOWN';
+  const isRefusal = verdict === 'DENIED' || verdict === 'UNKNOWN' || codes.includes('E070');
   const [only] = flows;
   const service = steps.find((step) => step.kind === 'service');
   const from =
@@ -223,7 +226,7 @@ function policyTable(policies: readonly PolicyAnswer[]): readonly string[] {
   const rows = policies.map(({ answer, policy, span, summary }) => [
     answer,
     policy,
-    span === undefined ? '-' : `${span.file}:${span.start.line}`,
+    span === undefined ? '-' : placeText(span),
     summary,
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
