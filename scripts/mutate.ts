@@ -103,14 +103,15 @@ function killGroup(pid: number): void {
 
 function judge(report: Report, status: number | null): Outcome {
   if (report.numTotalTests === 0) return { kind: 'broken', why: 'no test ran' };
-  const broken = report.testResults.find(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
-  );
-  if (broken !== undefined) return { kind: 'broken', why: `${broken.name} does not load` };
   for (const { assertionResults } of report.testResults) {
     const failed = assertionResults.find(({ status }) => status === 'failed');
     if (failed !== undefined) return { kind: 'failed', test: failed.fullName };
   }
+  // Files that were not reached after the first failure look like this too.
+  const broken = report.testResults.find(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  );
+  if (broken !== undefined) return { kind: 'broken', why: `${broken.name} does not load` };
   return status === 0 ? { kind: 'passed' } : { kind: 'broken', why: `exit status ${status}` };
 }
 
