@@ -54,7 +54,7 @@ function policy(index: number, extraPort: boolean): object {
   if (index % 10 === 0) {
     peers.push({ ipBlock: { cidr: `192.168.${index % 256}.0/24`, except: [`192.168.${index % 256}.128/25`] } });
   }
-  const ports = [{ port: 'http' }, { port: 9000 + (index % 50), endPort: 9100 }];
+  const ports: object[] = [{ port: 'http' }, { port: 9000 + (index % 50), endPort: 9100 }];
   if (extraPort) ports.push({ port: 22 });
   const egress = index % 4 === 0;
   return {

@@ -39,7 +39,8 @@ describe('a set of classes in words', () => {
     ['every pod', [0, 1, 2, 3, 4]],
     ['every pod but a/1', [1, 2, 3, 4]],
     ['a/*', [0, 1]],
-    ['a/1, b/*, nodes', [0, 2, 3, 4, 5, 6]],
+    ['b/*, nodes', [2, 3, 4, 5, 6]],
+    ['every pod but a/2, nodes', [0, 2, 3, 4, 5, 6]],
     ['b/1, anyone outside', [2, 7, 8]],
     ['10.0.0.0/8', [7]],
   ])('%s', (text, set) => {
