@@ -364,6 +364,36 @@ describe('the enforcer', () => {
     await expectEqual(executor, routedRuleset());
   });
 
+  test('a stranger who does the same again during a repair is not forgotten', async () => {
+    const executor = new PickyExecutor();
+    const clock = new TestClock();
+    let call = (): void => undefined;
+    const watcher: Watcher = {
+      healthy: true,
+      start: (onForeignChange) => {
+        call = onForeignChange;
+      },
+      willWrite: () => undefined,
+      didWrite: () => undefined,
+      close: async () => await Promise.resolve(),
+    };
+    const enforcer = started({ executor, clock, watcher });
+    await apply(enforcer, routedRuleset());
+    const intrude = async (): Promise<void> => {
+      await executor.inner.run(new Transaction().flushChain({ family: 'inet', table: tableName, name: 'deny' }));
+      call();
+    };
+    let left = 4;
+    const run = executor.run.bind(executor);
+    executor.run = async (transaction, options) => {
+      await run(transaction, options);
+      if (left-- > 0) await intrude();
+    };
+    await intrude();
+    await expect.poll(() => left).toBeLessThan(0);
+    await expect.poll(async () => plan(await readDataplane(executor), routedRuleset())).toEqual([]);
+  });
+
   test('replaces tables that cannot be read, in one transaction', async () => {
     const executor = new PickyExecutor();
     for (const step of plan(new Map(), routedRuleset())) await executor.run(step.transaction);

@@ -340,8 +340,8 @@ export class Enforcer {
       const error = present === undefined ? await this.#replace(target) : await this.#write(present, target);
       if (error !== undefined) throw error;
       this.#stubborn = work;
-      // A new repair is looked at once more, soon.
-      this.#dirty = !stubborn;
+      // A new repair is looked at once more, soon. Never cleared here: the watcher may have called meanwhile.
+      if (!stubborn) this.#dirty = true;
       this.#unrecognised = stubborn;
       // Left-overs of our own failed attempt are not drift.
       if (!stubborn && this.#failure === undefined) this.#driftRepaired++;
