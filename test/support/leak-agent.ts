@@ -16,7 +16,6 @@ export class AgentProcess {
   readonly #exited: Promise<void>;
   readonly #said: string[] = [];
   #applied = 0;
-  #repaired = 0;
 
   /** Starts it; `args` say where objects come from. */
   constructor(node: LabNode, args: readonly string[]) {
@@ -45,11 +44,6 @@ export class AgentProcess {
   /** How often it said that a new ruleset is in the kernel. */
   get applied(): number {
     return this.#applied;
-  }
-
-  /** How often it said that it repaired what a stranger had changed. */
-  get repaired(): number {
-    return this.#repaired;
   }
 
   /** Whether everything was in the kernel once. */
@@ -101,6 +95,5 @@ export class AgentProcess {
     this.#said.push(line);
     if (this.#said.length > 200) this.#said.splice(0, 100);
     if (line.includes('"msg":"applied"')) this.#applied += 1;
-    if (line.includes('"driftRepaired"')) this.#repaired += 1;
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 
 import { podManifest } from '../lab/manifests.ts';
 import type { Manifest } from '../lab/manifests.ts';
@@ -6,6 +7,7 @@ import { between, pick } from '../api-server/random.ts';
 import type { Random } from '../api-server/random.ts';
 import { CommandError } from '../lab/run.ts';
 import type { AgentProcess } from './leak-agent.ts';
+import { fingerprint } from './leak-fingerprint.ts';
 import { monotonicMs } from './leak-traffic.ts';
 import type { Span } from './leak-traffic.ts';
 import { databasePolicy, policyManifest } from './leak-world.ts';
@@ -403,6 +405,21 @@ const intrusions = [
   'insert rule inet nftpolicy forward-ingress accept',
 ] as const;
 
+/** Waits until the kernel lists what it did before. */
+async function restored({ node }: LeakWorld, wanted: readonly string[]): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const listed = await fingerprint(node).catch((error: unknown) => {
+      // The table may go between two commands.
+      if (error instanceof CommandError) return [];
+      throw error;
+    });
+    if (isDeepStrictEqual(listed, wanted)) return;
+    if (performance.now() > deadline) throw new Error('the rules did not come back');
+    await sleep(20);
+  }
+}
+
 /**
  * Lets a stranger take our tables away. What passes until they are back is a fact of this design, and measured; what
  * passes at any other time is a leak.
@@ -413,16 +430,16 @@ export async function runDeletions(
 ): Promise<RunResult> {
   const { agent } = await begin(world, rate);
   const from = monotonicMs();
+  const wanted = await fingerprint(world.node);
   const windows: number[] = [];
   const repairs: number[] = [];
   const outages: Span[] = [];
   let done = 0;
   for (let run = 0; run < runs; run++) {
-    const { repaired } = agent;
     const intrusion = intrusions[run % intrusions.length] ?? intrusions[0];
     const begunAt = monotonicMs();
     await world.node.run('nft', ...intrusion.split(' '));
-    await agent.until(() => agent.repaired > repaired, `the repair of "${intrusion}"`);
+    await restored(world, wanted);
     const endedAt = monotonicMs();
     repairs.push(endedAt - begunAt);
     outages.push({ from: begunAt, to: endedAt });
