@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { NftProcess } from 'nftables-json';
 import type { Capabilities } from 'nftables-json';
 
-import { Controller } from '../controller/controller.ts';
+import { Controller, requiredKinds } from '../controller/controller.ts';
+import type { RulesetSink } from '../controller/controller.ts';
 import { NodeCompiler } from '../controller/node-compiler.ts';
 import { systemClock } from '../enforcer/clock.ts';
 import { Enforcer } from '../enforcer/enforcer.ts';
@@ -16,6 +17,8 @@ import { askNeighbours } from '../host/neighbours.ts';
 import { watchHost } from '../host/watch.ts';
 import { nodeName } from '../model/names.ts';
 import { Store } from '../source/store.ts';
+import { fillStore, findState, keepState } from './cold-start.ts';
+import type { StateOptions } from './cold-start.ts';
 import type { AgentConfig } from './config.ts';
 import { DeniedLog } from './denied-log.ts';
 import { live, ready } from './health.ts';
@@ -72,29 +75,56 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const executor = new TimedExecutor(new NftProcess(), (call) => metrics.nftCall(call));
   const onEnforcer = (status: EnforcerStatus): void => {
     const tookMs = controller.progress.applied(status.appliedGeneration, systemClock.now());
-    if (status.lastApply?.ok === true) enforcingSince ??= status.lastApply.at;
+    if (status.lastApply?.ok === true && !isCold()) enforcingSince ??= status.lastApply.at;
     metrics.enforcer(status, tookMs);
     reporter.enforcer(status, controller.status().bindings);
-    readyFile?.update(status);
+    if (!isCold()) readyFile?.update(status);
     events?.update(troublesOf(node, controller.status(), status));
   };
   const enforcer = new Enforcer({ executor, watcher: new NftMonitor({ clock: systemClock }), onReport: onEnforcer });
-  const controller = new Controller({
-    node,
-    store,
-    compiler: new NodeCompiler({ node, enforcement: config.enforcement }),
-    enforcer,
-    host: {
-      collect: (previous) => collectHostFacts({ ...host, ...(previous === undefined ? {} : { previous }) }),
-      ensureBridgeNetfilter: () => ensureBridgeNetfilter(),
-      askNeighbours: (pods, shape) => askNeighbours(pods, shape),
-    },
-    clock: systemClock,
-    onRun: (status) => {
-      reporter.controller(status);
-      events?.update(troublesOf(node, status, enforcer.status()));
-    },
-  });
+  const createController = (from: Store, sink: RulesetSink): Controller =>
+    new Controller({
+      node,
+      store: from,
+      compiler: new NodeCompiler({ node, enforcement: config.enforcement }),
+      enforcer: sink,
+      host: {
+        collect: (previous) => collectHostFacts({ ...host, ...(previous === undefined ? {} : { previous }) }),
+        ensureBridgeNetfilter: () => ensureBridgeNetfilter(),
+        askNeighbours: (pods, shape) => askNeighbours(pods, shape),
+      },
+      clock: systemClock,
+      onRun: (status) => {
+        reporter.controller(status);
+        events?.update(troublesOf(node, status, enforcer.status()));
+      },
+    });
+  const controller = createController(store, enforcer);
+  /** Works from the objects on disk until the source is in sync. */
+  let cold: Controller | undefined;
+  const isCold = (): boolean => cold !== undefined && controller.progress.appliedObjects === undefined;
+  const state = (directory: string): StateOptions => ({ directory, node, store, clock: systemClock, logger });
+  const startCold = async (directory: string): Promise<void> => {
+    const kept = await findState(state(directory), source.source, executor, signal);
+    if (kept === undefined) return;
+    const over = new AbortController();
+    const inSync = (): boolean => store.inSync(requiredKinds);
+    // From the moment the source is in sync, only its rules count.
+    const keptStore = new Store();
+    cold = createController(keptStore, {
+      setDesired: (ruleset) => {
+        if (!inSync()) enforcer.setDesired(ruleset);
+      },
+      status: () => enforcer.status(),
+    });
+    store.listen({
+      synced: () => {
+        if (inSync()) over.abort();
+      },
+    });
+    fillStore(keptStore, kept);
+    await cold.run(AbortSignal.any([signal, over.signal]));
+  };
   const insight: Insight = {
     config,
     version: ownVersion(),
@@ -106,16 +136,23 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     executor,
     capabilities: options.capabilities,
     enforcingSince: () => enforcingSince,
-    coldStart: () => false,
+    coldStart: isCold,
   };
   metrics.watch(insight);
   // A lane of its own: looking at the record never waits for a write, nor a write for it.
   const denied = new DeniedLog(new NftProcess(), insight, (entry, packets) => metrics.denied(entry, packets));
   const server = startServer(insight, metrics, denied, logger);
 
+  const hostChanged = (): void => {
+    controller.hostChanged();
+    cold?.hostChanged();
+  };
+  const settled = (): boolean =>
+    enforcer.status().lastApply?.ok === true && controller.progress.appliedObjects !== undefined;
+
   logger.info({ node, version: insight.version, source: source.description }, 'agent starts');
   enforcer.start();
-  const watching = watchHost(() => controller.hostChanged(), signal, {
+  const watching = watchHost(hostChanged, signal, {
     ...host,
     onTrouble: (error) => logger.warn({ err: error }, 'watching the node failed, trying again'),
   });
@@ -126,6 +163,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     controller.run(signal),
     denied.run(systemClock, logger, signal),
     events?.run(signal),
+    config.stateDir === undefined ? undefined : startCold(config.stateDir),
+    config.stateDir === undefined ? undefined : keepState(state(config.stateDir), settled, signal),
   ]);
   await Promise.all([enforcer.close(), server?.close()]);
   source.api?.access.close();

@@ -114,7 +114,7 @@ export class LabAgent {
   }
 
   async #until(condition: () => boolean, what: string): Promise<void> {
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     while (!condition()) {
       if (this.#child.exitCode !== null || performance.now() > deadline) {
         throw new Error(`waited in vain for ${what}; the agent said:\n${this.#raw.slice(-30).join('\n')}`);
