@@ -146,6 +146,18 @@ describe('the controller', () => {
     expect(hosts.at(-1)).toEqual(['default/a']);
   });
 
+  test('a pod keeps its rules when the node shows no route to it for a moment', async () => {
+    await sync();
+    facts = { ...routed, routes: [] };
+    controller.hostChanged();
+    await settled();
+    expect(hosts.at(-1)).toEqual(['default/a']);
+    facts = empty;
+    controller.hostChanged();
+    await settled();
+    expect(hosts.at(-1)).toEqual([]);
+  });
+
   test('neither looks nor writes when labels or pods of other nodes change without effect', async () => {
     await sync();
     const before = [looks.length, hosts.length];

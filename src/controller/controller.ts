@@ -83,6 +83,8 @@ export class Controller {
   #hostDirty = true;
   #wake: () => void = () => undefined;
   #ruleset: Ruleset | undefined;
+  /** The links by which the present bindings were decided. */
+  #boundLinks: HostFacts['links'] = [];
   #retryMs = firstRetryMs;
   #retryAt = Number.POSITIVE_INFINITY;
   #resyncAt = 0;
@@ -196,11 +198,13 @@ export class Controller {
     this.#rulesDirty = true;
     const pods = compiler.localPods();
     let facts = known;
-    let result = bindInterfaces(pods, facts);
+    const last = { bindings: this.#status.bindings, links: this.#boundLinks };
+    let result = bindInterfaces(pods, facts, last);
     if (!looked && result.problems.length > 0) {
       facts = (await this.#observe(false)) ?? known;
-      result = bindInterfaces(pods, facts);
+      result = bindInterfaces(pods, facts, last);
     }
+    this.#boundLinks = facts.links;
     const { bindings, problems } = result;
     const shape = nodeShape(facts, bindings, store.snapshot().nodes.get(node));
     const refusals = checkNode(facts, bindings);

@@ -202,6 +202,90 @@ describe('disagreement keeps a pod closed', () => {
   });
 });
 
+describe('an interface that was certain', () => {
+  const sure = { links: [cni0, portA], cache: [sampleEntry('api', 'vethA', { mac: MAC_A })] };
+  const first = bindInterfaces([api], sampleFacts(sure));
+  const last = { bindings: first.bindings, links: sure.links };
+  const again = (pods: Parameters<typeof bindInterfaces>[0], facts: Partial<HostFacts>): string[] => {
+    const { bindings, problems } = bindInterfaces(pods, sampleFacts(facts), last);
+    return [...bindings.map((b) => `${b.pod} -> ${b.interface}`), ...problems.map((p) => `${p.pod}: ${p.code}`)].sort();
+  };
+
+  test('stays when every source falls silent and the link is the same', () => {
+    expect(bindInterfaces([api], sampleFacts({ links: sure.links }), last)).toEqual(first);
+  });
+
+  test('stays when only the source of its MAC address falls silent', () => {
+    expect(again([api], { links: sure.links, cache: [sampleEntry('api', 'vethA')] })).toEqual(['default/api -> vethA']);
+  });
+
+  const lost: { name: string; pods?: Parameters<typeof bindInterfaces>[0]; facts: Partial<HostFacts>; code: string }[] =
+    [
+      { name: 'when the link is gone', facts: { links: [cni0] }, code: 'pod-interface-missing' },
+      {
+        name: 'when another link has its name',
+        facts: { links: [cni0, { ...portA, index: 77 }] },
+        code: 'pod-interface-missing',
+      },
+      {
+        name: 'when it left the bridge',
+        facts: { links: [cni0, vethA] },
+        code: 'pod-interface-missing',
+      },
+      {
+        name: 'by a new pod of the same name',
+        pods: [{ ...api, uid: 'uid-next' }],
+        facts: { links: sure.links },
+        code: 'pod-interface-missing',
+      },
+      {
+        name: 'by a pod that lost its addresses to another',
+        pods: [{ ...api, addresses: [] }],
+        facts: { links: sure.links },
+        code: 'pod-without-address',
+      },
+      {
+        name: 'when a source names another interface',
+        facts: { links: [...sure.links, portB], cache: [sampleEntry('api', 'vethB')] },
+        code: 'pod-mac-unknown',
+      },
+    ];
+  test.each(lost)('is lost $name', ({ pods = [api], facts, code }) => {
+    expect(again(pods, facts)).toEqual([`default/api: ${code}`]);
+  });
+});
+
+describe('addresses that the network plugin gave twice', () => {
+  const entries = [
+    sampleEntry('api', 'vethA', { mac: MAC_A, addresses: [ip('10.244.1.10')] }),
+    sampleEntry('twin', 'vethB', { mac: MAC_B, addresses: [ip('10.244.1.10')] }),
+  ];
+  const facts = { links: [cni0, portA, portB], cache: entries };
+
+  test('belong to the pod that the API says owns them, and to no other', () => {
+    const owner = samplePod('api', ['10.244.1.10']);
+    const { bindings } = bindInterfaces([owner, samplePod('twin', [])], sampleFacts(facts));
+    expect(bindings.map(({ pod, addresses }) => [pod, addresses])).toEqual([['default/api', ['10.244.1.10']]]);
+  });
+
+  test('close both pods while the API names no owner', () => {
+    expect(codes([samplePod('api', []), samplePod('twin', [])], facts)).toEqual([
+      'default/api: pod-address-shared',
+      'default/twin: pod-address-shared',
+    ]);
+  });
+});
+
+test('a route through a pod does not make its interface an uplink when its network plugin says whose it is', () => {
+  const routes = [
+    sampleRoute('10.244.1.10', 'vethA'),
+    { ...sampleRoute('192.168.50.0/24', 'vethA'), hops: [{ interface: 'vethA', gateway: true }] },
+  ];
+  const links = [vethA];
+  expect(codes([api], { links, routes, cache: [sampleEntry('api', 'vethA')] })).toEqual(['default/api -> vethA']);
+  expect(codes([api], { links, routes })).toEqual(['default/api: pod-interface-uplink']);
+});
+
 describe('result cache', () => {
   test('an entry binds a pod before the API knows its address', () => {
     const starting = samplePod('api', []);

@@ -7,6 +7,7 @@ import type { PodKey } from '../model/names.ts';
 import { gatherEvidence, indexFacts } from './evidence.ts';
 import type { Evidence, FactIndex } from './evidence.ts';
 import type { HostFacts } from './facts.ts';
+import type { Link } from './links.ts';
 import { bridgeOfPort, uplinkReason } from './uplinks.ts';
 
 /** Why a pod has no binding. Such a pod stays closed: only its node can talk to it. */
@@ -42,12 +43,21 @@ export interface BindingResult {
 
 type Found = { readonly binding: PodBinding; readonly evidence: readonly Evidence[] };
 
+/** What was decided before, and the links it was decided by. */
+export interface LastBindings {
+  readonly bindings: readonly PodBinding[];
+  readonly links: readonly Link[];
+}
+
 /**
  * Decides which host interface is surely whose. `pods` are the pods of this node; those that policy cannot select are skipped.
  * Pods that claim one address, or that lead to one interface, all stay closed: decide claims before calling (semantics 49).
+ * A pod keeps its `last` interface while that is the same link and nothing speaks against it: a source that falls silent
+ * for a moment must not cut a pod off.
  */
-export function bindInterfaces(pods: readonly Endpoint[], facts: HostFacts): BindingResult {
+export function bindInterfaces(pods: readonly Endpoint[], facts: HostFacts, last?: LastBindings): BindingResult {
   const index = indexFacts(facts);
+  const kept = keptBindings(index, last);
   const policed = pods.filter((pod) => isPoliced(pod));
   const claims = Map.groupBy(
     policed.flatMap((pod) => pod.addresses.map((address) => ({ pod, address }))),
@@ -57,20 +67,38 @@ export function bindInterfaces(pods: readonly Endpoint[], facts: HostFacts): Bin
   const problems: InterfaceProblem[] = [];
   for (const pod of policed) {
     const evidence = gatherEvidence(index, pod);
+    const isOthers = (address: IpAddress): boolean => claims.get(address)?.some((claim) => claim.pod !== pod) === true;
     const rivals = pod.addresses.flatMap((address) => claims.get(address) ?? []).filter((claim) => claim.pod !== pod);
     const result =
       rivals.length > 0
         ? sharedAddress(pod, evidence, rivals.map((rival) => `${rival.pod.key} (${rival.address})`).join(', '))
-        : decide(index, pod, evidence);
+        : decide(index, pod, evidence, isOthers);
+    const before = 'binding' in result ? undefined : keptBinding(kept.get(pod.uid), pod, result, isOthers);
     if ('binding' in result) found.push(result);
+    else if (before !== undefined) found.push({ binding: before, evidence });
     else problems.push(result);
   }
   const bindings: PodBinding[] = [];
-  for (const group of Map.groupBy(found, ({ binding }) => binding.interface).values()) {
-    for (const one of group) {
-      const others = group.filter((other) => other !== one).map(({ binding }) => binding.pod);
-      if (others.length === 0) bindings.push(one.binding);
-      else problems.push(sharedInterface(one, others));
+  const holders = Map.groupBy(
+    found.flatMap((one) => one.binding.addresses.map((address) => ({ one, address }))),
+    ({ address }) => address,
+  );
+  const ports = Map.groupBy(found, ({ binding }) => binding.interface);
+  for (const one of found) {
+    const { binding, evidence } = one;
+    const others = (ports.get(binding.interface) ?? []).filter((other) => other !== one);
+    const rival = binding.addresses.flatMap((address) => holders.get(address) ?? []).find((held) => held.one !== one);
+    if (others.length > 0)
+      problems.push(
+        sharedInterface(
+          one,
+          others.map((other) => other.binding.pod),
+        ),
+      );
+    else if (rival === undefined) bindings.push(binding);
+    else {
+      const pod = policed.find(({ uid }) => uid === binding.uid);
+      if (pod !== undefined) problems.push(sharedAddress(pod, evidence, `${rival.one.binding.pod} (${rival.address})`));
     }
   }
   bindings.sort((a, b) => compareText(a.pod, b.pod));
@@ -78,7 +106,43 @@ export function bindInterfaces(pods: readonly Endpoint[], facts: HostFacts): Bin
   return { bindings, problems };
 }
 
-function decide(index: FactIndex, pod: Endpoint, evidence: readonly Evidence[]): Found | InterfaceProblem {
+/** Last bindings by uid whose interface is still the very same link. */
+function keptBindings(index: FactIndex, last: LastBindings | undefined): ReadonlyMap<string, PodBinding> {
+  const kept = new Map<string, PodBinding>();
+  if (last === undefined) return kept;
+  const links = new Map(last.links.map((link) => [link.name, link]));
+  for (const binding of last.bindings) {
+    const before = links.get(binding.interface);
+    const now = index.links.get(binding.interface);
+    if (before !== undefined && now?.index === before.index && now.master === before.master)
+      kept.set(binding.uid, binding);
+  }
+  return kept;
+}
+
+/** Where sources only fell silent, the last binding of the pod; where they contradict each other, none. */
+function keptBinding(
+  last: PodBinding | undefined,
+  pod: Endpoint,
+  problem: InterfaceProblem,
+  isOthers: (address: IpAddress) => boolean,
+): PodBinding | undefined {
+  const silent =
+    problem.code === 'pod-interface-missing' ||
+    problem.code === 'pod-interface-unconfirmed' ||
+    problem.code === 'pod-mac-unknown';
+  if (!silent || last?.pod !== pod.key) return undefined;
+  if (!problem.evidence.every(({ interfaces }) => interfaces.includes(last.interface))) return undefined;
+  const complete = pod.addresses.length > 0 && pod.addresses.every((address) => last.addresses.includes(address));
+  return complete ? { ...last, addresses: last.addresses.filter((address) => !isOthers(address)) } : undefined;
+}
+
+function decide(
+  index: FactIndex,
+  pod: Endpoint,
+  evidence: readonly Evidence[],
+  isOthers: (address: IpAddress) => boolean,
+): Found | InterfaceProblem {
   const problem = problemFor(pod, evidence);
   if (evidence.length === 0) return withoutEvidence(index, pod);
   const [first, ...rest] = evidence;
@@ -107,7 +171,9 @@ function decide(index: FactIndex, pod: Endpoint, evidence: readonly Evidence[]):
       'Restart the pod. Pods are policed on their primary interface only.',
     );
   }
-  return attach(index, pod, evidence, name, [...new Set([...pod.addresses, ...given])]);
+  // An address the plugin gave and the API has since given to another pod is no longer this pod's (semantics 49).
+  const own = given.filter((address) => !isOthers(address));
+  return attach(index, pod, evidence, name, [...new Set([...pod.addresses, ...own])]);
 }
 
 function attach(
@@ -134,7 +200,9 @@ function attach(
       'Use a network plugin that routes pods or attaches them to a Linux bridge.',
     );
   }
-  const uplink = bridge === undefined ? uplinkReason(index.facts, link) : undefined;
+  // A route through a pod (a gateway in a pod) does not make it an uplink where somebody else says whose it is.
+  const certain = evidence.some(({ source }) => source === 'cni-cache' || source === 'namespace-peer');
+  const uplink = bridge === undefined && !certain ? uplinkReason(index.facts, link) : undefined;
   if (uplink !== undefined) {
     return problem(
       'pod-interface-uplink',
