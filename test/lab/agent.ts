@@ -96,6 +96,12 @@ export class LabAgent {
     await this.#until(() => this.#lines.some(matches), 'a line of the log');
   }
 
+  /** Waits until it has ended by itself; answers the exit code. */
+  async exited(): Promise<number | null> {
+    await this.#exited;
+    return this.#child.exitCode;
+  }
+
   /** Sends a signal and waits for the end; answers the exit code. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
     const { pid } = this.#child;
