@@ -114,8 +114,8 @@ try {
       verdict = stdout.split('\n', 1)[0] ?? '';
     }
     times.sort((a, b) => a - b);
-    console.log(
-      `${name.padEnd(28)} min ${(times[0] ?? 0).toFixed(0)} ms  median ${(times[times.length >> 1] ?? 0).toFixed(0)} ms  ${verdict}`,
+    process.stdout.write(
+      `${name.padEnd(28)} min ${(times[0] ?? 0).toFixed(0)} ms  median ${(times[times.length >> 1] ?? 0).toFixed(0)} ms  ${verdict}\n`,
     );
   }
 } finally {

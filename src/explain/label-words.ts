@@ -71,3 +71,13 @@ export function firstLine(written: WrittenObject, span: Span): Span {
   const end = written.text.line(line).trimEnd().length + 1;
   return { ...span, end: { line, column: Math.max(end, column + 1) } };
 }
+
+/** Edit distance; two letters in the wrong order count as one mistake. */
+export function lettersApart(a: string, b: string): number {
+  const edits = distance(a, b);
+  return edits === 2 && a.length === b.length && sorted(a) === sorted(b) ? 1 : edits;
+}
+
+function sorted(text: string): string {
+  return text.split('').sort().join('');
+}

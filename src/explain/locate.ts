@@ -1,4 +1,3 @@
-import { distance } from 'fastest-levenshtein';
 import { parseCidr } from '../model/cidr.ts';
 import type { Cidr } from '../model/cidr.ts';
 import { isFinished } from '../model/endpoint.ts';
@@ -15,6 +14,7 @@ import type { Cluster, WrittenObject } from './cluster.ts';
 import type { Directory, Party } from './ends.ts';
 import type { EndRef, WorkloadKind } from './explanation.ts';
 import { parseKind } from './kinds.ts';
+import { lettersApart } from './label-words.ts';
 import { workloadNames, workloadPods } from './workloads.ts';
 
 /** One thing a flow can start from or lead to, and what the question calls it. */
@@ -280,7 +280,7 @@ export function didYouMean(name: string, known: readonly string[], show: (name: 
   const limit = Math.max(1, Math.floor(name.length / 3));
   let best: { readonly name: string; readonly edits: number } | undefined;
   for (const candidate of known) {
-    const edits = distance(name.toLowerCase(), candidate.toLowerCase());
+    const edits = lettersApart(name.toLowerCase(), candidate.toLowerCase());
     if (edits <= limit && edits < (best?.edits ?? Infinity)) best = { name: candidate, edits };
   }
   return best === undefined ? '' : `; did you mean ${show(best.name)}?`;

@@ -1,4 +1,3 @@
-import { distance } from 'fastest-levenshtein';
 import { evaluateSide } from '../compiler/evaluate.ts';
 import type { Judge } from '../compiler/judge.ts';
 import { resolve } from '../compiler/resolve.ts';
@@ -14,6 +13,7 @@ import type { ReasonCode } from './codes.ts';
 import { compareRanks, ruleConditions } from './conditions.ts';
 import type { RuleConditions } from './conditions.ts';
 import { subjectOf } from './flow-context.ts';
+import { lettersApart } from './label-words.ts';
 import type { FlowContext } from './flow-context.ts';
 
 /** A rule or policy that nearly decides otherwise, best first in lists. */
@@ -204,12 +204,6 @@ export function likeness({ key, operator, values }: Requirement, { labels }: Pic
     if (edits <= Math.max(1, Math.floor(wanted.length / 3))) least = Math.min(least, edits);
   }
   return least;
-}
-
-/** Edit distance; two letters in the wrong order count as one mistake. */
-function lettersApart(a: string, b: string): number {
-  const edits = distance(a, b);
-  return edits === 2 && a.length === b.length && [...a].sort().join('') === [...b].sort().join('') ? 1 : edits;
 }
 
 /** The rule of a changed policy that would admit the flow: asked of the same evaluation. */

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+
+import type { Frame } from '../explain/explanation.ts';
+import { cellWidth, cutCells, layOut } from './display-width.ts';
+import { renderFrame } from './source-frame.ts';
+import { plain } from './style.ts';
+
+const mark = (line: number, from: number, to: number, label: string, primary = true): Frame['marks'][number] => ({
+  span: { file: 'a.yaml', start: { line, column: from }, end: { line, column: to } },
+  primary,
+  label,
+});
+
+const render = (frame: Omit<Frame, 'file'>, columns = 80): readonly string[] =>
+  renderFrame({ file: 'a.yaml', ...frame }, { columns, paint: plain });
+
+describe('source frames', () => {
+  test('point at the first mark that decides, and leave out what lies between', () => {
+    const lines = [
+      { number: 9, text: 'from:' },
+      { number: 12, text: '  app: web' },
+    ];
+    expect(render({ lines, marks: [mark(9, 1, 6, 'here', false), mark(12, 3, 11, 'web has app=api')] })).toEqual([
+      '  --> a.yaml:12:3',
+      '   |',
+      ' 9 | from:',
+      '   | ----- here',
+      '...',
+      '12 |   app: web',
+      '   |   ^^^^^^^^ web has app=api',
+    ]);
+  });
+
+  test('marks stand under what they mark behind tabs and wide characters', () => {
+    const text = '\t日本: web';
+    const [, , line, under] = render({ lines: [{ number: 1, text }], marks: [mark(1, 6, 9, 'web')] });
+    expect(line).toBe('1 |     日本: web');
+    expect(under).toBe(`  | ${' '.repeat(10)}^^^ web`);
+  });
+
+  test('two marks on one line have a line each', () => {
+    const lines = [{ number: 1, text: '{a: 1, b: 2}' }];
+    const rendered = render({ lines, marks: [mark(1, 8, 12, 'b'), mark(1, 2, 6, 'a', false)] });
+    expect(rendered.slice(3)).toEqual(['  |  ---- a', '  |        ^^^^ b']);
+  });
+
+  test('a long line is cut around its marks', () => {
+    const text = `${'x'.repeat(300)}MARK${'y'.repeat(300)}`;
+    const [, , line = '', under = ''] = render({ lines: [{ number: 1, text }], marks: [mark(1, 301, 305, 'm')] }, 60);
+    expect(line.length).toBeLessThanOrEqual(60);
+    expect(line.slice(under.indexOf('^'), under.lastIndexOf('^') + 1)).toBe('MARK');
+  });
+
+  test('a label that does not fit moves below its mark and wraps', () => {
+    const lines = [{ number: 1, text: 'key: value' }];
+    const rendered = render({ lines, marks: [mark(1, 6, 11, 'a label that is far too long for this terminal')] }, 32);
+    expect(Math.max(...rendered.map(({ length }) => length))).toBeLessThanOrEqual(32);
+    expect(
+      rendered
+        .slice(4)
+        .map((line) => line.slice(3).trim())
+        .join(' '),
+    ).toBe('a label that is far too long for this terminal');
+  });
+});
+
+describe('cells', () => {
+  test('control characters are shown as question marks', () => {
+    expect(layOut('a\u001B[31mb').text).toBe('a?[31mb');
+  });
+
+  test('combining marks take no cell', () => {
+    expect(cellWidth('e\u0301')).toBe(1);
+  });
+
+  test.each([
+    { from: 0, width: 20, is: 'abcdefghijklmnop' },
+    { from: 0, width: 10, is: 'abcdefg...' },
+    { from: 6, width: 10, is: '...jklmnop' },
+  ])('cutting from $from, $width wide', ({ from, width, is }) => {
+    expect(cutCells('abcdefghijklmnop', from, width)).toBe(is);
+  });
+});
