@@ -45,6 +45,22 @@ test.each([
   expect(parseCniConfig('f', text)?.bridge).toBe(bridge);
 });
 
+test('of multus the network counts that it delegates to', () => {
+  const delegates = [{ name: 'cbr0', plugins: [{ type: 'flannel' }, { type: 'portmap' }] }, { type: 'macvlan' }];
+  const text = JSON.stringify({ name: 'multus-cni-network', type: 'multus', delegates });
+  expect(parseCniConfig('f', text)).toMatchObject({ network: 'cbr0', plugins: ['flannel', 'portmap'], bridge: 'cni0' });
+});
+
+test.each([
+  [
+    'does not say to whom it delegates',
+    { type: 'multus-shim', clusterNetwork: '/host/run/multus/10-flannel.conflist' },
+  ],
+  ['delegates to itself', { type: 'multus', delegates: [{ type: 'multus', delegates: [{ type: 'bridge' }] }] }],
+])('a meta plugin that %s is no configuration', (_, config) => {
+  expect(parseCniConfig('f', JSON.stringify(config))).toBeUndefined();
+});
+
 test('subnets of host-local are pod addresses of this node', () => {
   expect(parseCniConfig('f', captured('bridged'))?.podCidrs.map(({ text }) => text)).toEqual([
     '10.244.1.0/24',

@@ -32,6 +32,9 @@ const pluginSchema = z.object({
   delegate: z.object({ bridge: z.string().optional(), type: z.string().optional() }).optional(),
   ipam: ipamSchema.optional(),
 });
+/** Plugins that attach nothing themselves and hand the pod network to another one. */
+const META_PLUGINS: ReadonlySet<string> = new Set(['multus', 'multus-shim']);
+const metaSchema = z.object({ delegates: z.array(z.unknown()).default([]) });
 const configSchema = z.union([
   z.object({ name: z.string().default(''), plugins: z.array(pluginSchema).min(1) }),
   pluginSchema
@@ -39,11 +42,22 @@ const configSchema = z.union([
     .transform(({ name, ...plugin }) => ({ name, plugins: [plugin] })),
 ]);
 
-/** Parses one `.conflist`, `.conf` or `.json` file of the CNI; `undefined` if it is not one. */
+/**
+ * Parses one `.conflist`, `.conf` or `.json` file of the CNI; `undefined` if it is not one. Of a meta plugin its first
+ * delegate counts; one that does not say to whom it delegates is as good as none: the next file tells.
+ */
 export function parseCniConfig(file: string, text: string): CniConfig | undefined {
-  const parsed = configSchema.safeParse(parseJson(text));
+  return readConfig(file, parseJson(text), true);
+}
+
+function readConfig(file: string, raw: unknown, mayDelegate: boolean): CniConfig | undefined {
+  const parsed = configSchema.safeParse(raw);
   const first = parsed.data?.plugins[0];
   if (parsed.data === undefined || first === undefined) return undefined;
+  if (META_PLUGINS.has(first.type)) {
+    const [delegate] = metaSchema.safeParse(raw).data?.delegates ?? [];
+    return mayDelegate ? readConfig(file, delegate, false) : undefined;
+  }
   const bridge = bridgeOf(first);
   const subnets = [first.ipam?.subnet, ...(first.ipam?.ranges ?? []).flat().map(({ subnet }) => subnet)];
   return {

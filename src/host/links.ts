@@ -96,8 +96,9 @@ const forwardingSchema = z.object({
   flags: z.array(z.string()).default([]),
 });
 
-/** Parses `ip -j -d addr show`. Throws {@link HostError} on anything else. */
+/** Parses `ip -j -d addr show`. Throws {@link HostError} on anything else, nothing included: there is always a loopback. */
 export function parseLinks(text: string): Link[] {
+  if (text.trim() === '') throw new HostError('output-unreadable', 'ip -j -d addr', 'printed nothing');
   return parseRows('ip -j -d addr', text, linkSchema).map((row) => {
     const kind = row.linkinfo?.info_kind;
     const addresses = row.addr_info.flatMap(({ local, prefixlen, scope }) => {

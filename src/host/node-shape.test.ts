@@ -137,6 +137,13 @@ describe('bridges', () => {
     expect(nodeShape(sampleFacts({ links }), []).bridges.map(({ name }) => name)).toEqual(['pods']);
   });
 
+  test('a plugin nobody knows may bridge its pods, a routing one does not', () => {
+    const links = [bridge('pods'), port('vethA', 'pods')];
+    const names = (plugin: string): string[] =>
+      nodeShape(sampleFacts({ links, config: config(plugin) }), []).bridges.map(({ name }) => name);
+    expect([names('my-own-cni'), names('calico')]).toEqual([['pods'], []]);
+  });
+
   test('pod addresses are the subnets of the bridge and of the Node, without those inside another', () => {
     const links = [bridge('cni0', address('10.244.1.1', 24), address('fd00::1', 64))];
     const node = {

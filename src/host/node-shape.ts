@@ -35,7 +35,8 @@ const FOREIGN_BRIDGE = /^(?:docker\d+|br-[0-9a-f]{12}|virbr\d+|podman\d+|lxcbr\d
 
 /**
  * How to recognise pods of this node, known or not. Stable while pods come and go, so that unknown pods are closed from the start:
- * with a CNI configuration it follows the plugin, without one it takes `veth*`, cni0 and every bridge that has veth ports only.
+ * with a CNI configuration it follows the plugin; without one, or with a plugin nobody knows, it takes `veth*`, cni0 and every
+ * bridge that has veth ports only.
  * A pattern that would cover an uplink is replaced by the names of the interfaces it was meant for; {@link coveredUplinks} tells.
  */
 export function nodeShape(
@@ -88,7 +89,7 @@ export function podBridges(
   const names = new Set<string>();
   for (const { attachment } of bindings) if (attachment.kind === 'bridged') names.add(attachment.bridge);
   if (facts.config?.bridge !== undefined) names.add(facts.config.bridge);
-  if (facts.config === undefined) {
+  if (!isKnownPlugin(facts)) {
     for (const link of facts.links) {
       if (link.kind !== 'bridge' || FOREIGN_BRIDGE.test(link.name)) continue;
       const ports = portsOfBridge(facts, link.name);
@@ -97,6 +98,11 @@ export function podBridges(
     }
   }
   return [...names].sort(compareText);
+}
+
+/** Whether the configuration says how its plugin attaches pods; of any other plugin both ways must be expected. */
+function isKnownPlugin({ config }: HostFacts): boolean {
+  return config !== undefined && (config.bridge !== undefined || ROUTED_PLUGINS.has(config.plugins[0] ?? ''));
 }
 
 /** Links that are ports of the bridge. */
