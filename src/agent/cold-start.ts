@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-
 import { NftError } from 'nftables-json';
 import type { Executor } from 'nftables-json';
 
@@ -10,7 +8,7 @@ import type { ModelObject } from '../model/snapshot.ts';
 import type { Source } from '../source/source.ts';
 import type { Store } from '../source/store.ts';
 import type { Logger } from './logger.ts';
-import { readState, writeState } from './state-file.ts';
+import { readState, stateFile, writeState } from './state-file.ts';
 
 /** Parts of {@link keepState} and {@link findState}. */
 export interface StateOptions {
@@ -123,8 +121,4 @@ export function fillStore(store: Store, objects: readonly ModelObject[]): void {
     for (const object of objects) if (object.kind === kind) store.upsert(object);
     store.endList(kind);
   }
-}
-
-function stateFile(directory: string): string {
-  return join(directory, 'objects.jsonl');
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import type { ModelObject } from '../model/snapshot.ts';
 
@@ -112,10 +112,23 @@ export async function readState(
   return { kind: 'read', objects, savedAt: header.savedAt };
 }
 
-/** Removes the file and what an interrupted write left. */
-export async function removeState(path: string): Promise<void> {
-  await rm(path, { force: true });
-  await rm(`${path}.tmp`, { force: true });
+/** The file in a state directory. */
+export function stateFile(directory: string): string {
+  return join(directory, 'objects.jsonl');
+}
+
+/** Removes the file and what an interrupted write left; answers whether there was any. */
+export async function removeState(path: string): Promise<boolean> {
+  let removed = false;
+  for (const name of [path, `${path}.tmp`]) {
+    try {
+      await unlink(name);
+      removed = true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  return removed;
 }
 
 function readHeader(line: string): Header | undefined {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 
 import { agentOptionNames, agentOptions, flagOf, variableOf } from '../agent/option-table.ts';
 import type { AgentFlags } from './commands/agent.ts';
+import type { CleanupFlags } from './commands/cleanup.ts';
 import type { DeniedFlags } from './commands/denied.ts';
 import type { StatusFlags } from './commands/status.ts';
 import type { Context } from './context.ts';
@@ -69,8 +70,13 @@ function addCleanup(program: Command, context: Context, finish: Finish): void {
   program
     .command('cleanup')
     .description('remove everything the agent ever made on this node: traffic is open afterwards')
-    .action(async () => {
+    .option(
+      '--state-dir <dir>',
+      'where the agent kept objects',
+      context.env[variableOf('stateDir')] ?? '/var/lib/nftpolicy',
+    )
+    .action(async (flags: CleanupFlags) => {
       const { cleanupCommand } = await import('./commands/cleanup.ts');
-      finish(await cleanupCommand(context));
+      finish(await cleanupCommand(context, flags));
     });
 }
