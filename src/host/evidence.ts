@@ -35,6 +35,8 @@ export interface FactIndex {
   /** Namespaces and their interfaces that hold this address. */
   readonly insides: ReadonlyMap<IpAddress, readonly { readonly namespace: PodNamespace; readonly link: Link }[]>;
   readonly cache: ReadonlyMap<string, readonly CniCacheEntry[]>;
+  /** Cache entries by host interface. */
+  readonly cachedOn: ReadonlyMap<string, readonly CniCacheEntry[]>;
 }
 
 /** Builds the lookup tables. O(facts). */
@@ -65,7 +67,25 @@ export function indexFacts(facts: HostFacts): FactIndex {
     hostRoutes,
     insides,
     cache: Map.groupBy(facts.cache, ({ namespace, pod }) => `${namespace}/${pod}`),
+    cachedOn: cacheByInterface(facts.cache),
   };
+}
+
+function cacheByInterface(cache: readonly CniCacheEntry[]): ReadonlyMap<string, readonly CniCacheEntry[]> {
+  const entries = new Map<string, CniCacheEntry[]>();
+  for (const entry of cache) {
+    for (const name of entry.hostInterfaces) entries.set(name, [...(entries.get(name) ?? []), entry]);
+  }
+  return entries;
+}
+
+/** The live entry by which the network plugin gave this interface to another pod, if there is one. */
+export function givenToAnother(index: FactIndex, pod: Endpoint, name: string): CniCacheEntry | undefined {
+  return (index.cachedOn.get(name) ?? []).find((entry) => {
+    const sameName = `${entry.namespace}/${entry.pod}` === pod.key;
+    const differs = !sameName || (hasComparableUid(entry, pod) && entry.uid !== pod.uid);
+    return differs && index.links.get(name)?.kind === 'veth' && !isStale(index, entry, [name]);
+  });
 }
 
 /**
@@ -152,9 +172,12 @@ function cachedResult(index: FactIndex, pod: Endpoint): Evidence | undefined {
  */
 function isEntryOf(entry: CniCacheEntry, pod: Endpoint): boolean {
   const sharesAddress = pod.addresses.some((address) => entry.addresses.includes(address));
-  const comparable = entry.uid !== undefined && !pod.uid.includes('/') && !/^[0-9a-f]{32}$/.test(entry.uid);
-  if (comparable) return entry.uid === pod.uid && (sharesAddress || entry.podInterface === 'eth0');
+  if (hasComparableUid(entry, pod)) return entry.uid === pod.uid && (sharesAddress || entry.podInterface === 'eth0');
   return sharesAddress;
+}
+
+function hasComparableUid(entry: CniCacheEntry, pod: Endpoint): boolean {
+  return entry.uid !== undefined && !pod.uid.includes('/') && !/^[0-9a-f]{32}$/.test(entry.uid);
 }
 
 /** An entry outlives its pod after a crash: its veth or its namespace is gone, or the veth ends somewhere else. */

@@ -372,3 +372,34 @@ describe('what a pod can fake', () => {
     ]);
   });
 });
+
+describe('an address that another pod may have got', () => {
+  const routed = { links: [vethA], routes: [sampleRoute('10.244.1.10', 'vethA')] };
+  const ending = samplePod('api', ['10.244.1.10'], { terminating: true });
+
+  test('does not lead to an interface that the network plugin gave to another pod', () => {
+    const cache = [sampleEntry('heir', 'vethA', { uid: 'uid-heir' })];
+    expect(codes([api], { ...routed, cache })).toEqual(['default/api: pod-interface-contradiction']);
+  });
+
+  test('does not lead to the interface of a pod of the same name and another UID', () => {
+    const cache = [sampleEntry('api', 'vethA', { uid: 'uid-heir' })];
+    expect(codes([api], { ...routed, cache })).toEqual(['default/api: pod-interface-contradiction']);
+  });
+
+  test('gives a pod that ends no interface', () => {
+    expect(codes([ending], routed)).toEqual(['default/api: pod-interface-unconfirmed']);
+  });
+
+  test('leaves a pod that ends the interface it had, as long as that is the same link', () => {
+    const last = { bindings: bindInterfaces([api], sampleFacts(routed)).bindings, links: [vethA] };
+    expect(bindInterfaces([ending], sampleFacts(routed), last).bindings).toHaveLength(1);
+    const next = { ...routed, links: [{ ...vethA, index: 7 }] };
+    expect(bindInterfaces([ending], sampleFacts(next), last).bindings).toEqual([]);
+  });
+
+  test('leaves a pod that ends the interface that the network plugin gave it', () => {
+    const cache = [sampleEntry('api', 'vethA')];
+    expect(codes([ending], { ...routed, cache })).toEqual(['default/api -> vethA']);
+  });
+});

@@ -4,7 +4,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import type { IpAddress } from '../model/ip.ts';
 import { compareText } from '../model/names.ts';
 import type { PodKey } from '../model/names.ts';
-import { gatherEvidence, indexFacts } from './evidence.ts';
+import { gatherEvidence, givenToAnother, indexFacts } from './evidence.ts';
 import type { Evidence, FactIndex } from './evidence.ts';
 import type { HostFacts } from './facts.ts';
 import type { Link } from './links.ts';
@@ -162,6 +162,8 @@ function decide(
       'Wait for its address; if it has one, check that the node has a route to it.',
     );
   }
+  const inherited = byAddressAlone(evidence) ? inheritedInterface(index, pod, evidence, name) : undefined;
+  if (inherited !== undefined) return inherited;
   const given = evidence.flatMap((one) => one.addresses ?? []);
   const stranger = given.length === 0 ? undefined : pod.addresses.find((address) => !given.includes(address));
   if (stranger !== undefined) {
@@ -174,6 +176,36 @@ function decide(
   // An address the plugin gave and the API has since given to another pod is no longer this pod's (semantics 49).
   const own = given.filter((address) => !isOthers(address));
   return attach(index, pod, evidence, name, [...new Set([...pod.addresses, ...own])]);
+}
+
+/** Whether nothing but the pod's address led to the interface: then it may be the one of who got the address next. */
+function byAddressAlone(evidence: readonly Evidence[]): boolean {
+  return evidence.every(({ source }) => source !== 'cni-cache' && source !== 'computed-name');
+}
+
+/** An interface that has the pod's address and is not, or need not be, the pod's: an address is reused at once. */
+function inheritedInterface(
+  index: FactIndex,
+  pod: Endpoint,
+  evidence: readonly Evidence[],
+  name: string,
+): InterfaceProblem | undefined {
+  const problem = problemFor(pod, evidence);
+  const other = givenToAnother(index, pod, name);
+  if (other !== undefined) {
+    return problem(
+      'pod-interface-contradiction',
+      `${name} has its address, but the network plugin gave it to ${other.namespace}/${other.pod}`,
+      'Nothing, if the pod has just ended: its address went to another. Else restart the pod.',
+    );
+  }
+  if (!pod.terminating) return undefined;
+  // A pod that ends gets no new interface; one that it had before stays its own while it is the same link.
+  return problem(
+    'pod-interface-unconfirmed',
+    `${name} has its address, but the pod is ending: the address may be another's already`,
+    'Nothing: it is certain again when the API names the new owner.',
+  );
 }
 
 function attach(
