@@ -11,6 +11,8 @@ import { monotonicMs } from './leak-traffic.ts';
 import { openPair, policyManifest } from './leak-world.ts';
 import type { LeakWorld, Pair } from './leak-world.ts';
 
+const ending = { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 30 };
+
 /** Keeps the books about packets of pods that come and go. */
 class Ledger {
   readonly violations: string[] = [];
@@ -152,27 +154,23 @@ export async function runReuse(world: LeakWorld, { runs, random, rate, onProgres
     await traffic.forget(old);
 
     const key = { kind: 'Pod', namespace: 'default', name: old.name };
-    const soon = pending(world, `heir-${run}`, ips);
-    const toDatabase = await openPair(traffic, soon, pods.database);
-    const toOpen = await openPair(traffic, soon, pods.open);
     const early = order === 'deleted first' && random() < 0.5;
     if (early) await objects.remove(key);
     // As the kubelet does it: the API hears that a pod ends before its sandbox goes.
-    else
-      await objects.apply(
-        running(old, 2 * run, { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 30 }),
-      );
+    else await objects.apply(running(old, 2 * run, ending));
     await node.removePod(old);
+    const soon = pending(world, order === 'same name' ? old.name : `heir-${run}`, ips);
+    const toDatabase = await openPair(traffic, soon, pods.database);
+    const toOpen = await openPair(traffic, soon, pods.open);
     const heir = await node.addPod({ name: soon.name, ips, attach });
     await sleep(between(random, 0, 100));
     const toldAt = monotonicMs();
     const manifest = running(heir, 2 * run + 1);
-    const metadata = { ...manifest.metadata, name: order === 'same name' ? old.name : heir.name };
     if (order === 'deleted first' && !early) {
       await objects.remove(key);
       await sleep(between(random, 0, 100));
     }
-    await objects.apply({ ...manifest, metadata });
+    await objects.apply(manifest);
     if (order === 'both for a while') {
       await sleep(between(random, 0, 200));
       await objects.remove(key);
@@ -182,7 +180,7 @@ export async function runReuse(world: LeakWorld, { runs, random, rate, onProgres
     await ledger.deny(toDatabase, `run ${run}, ${attach}, ${order}`);
     await ledger.deny(toOpen, `run ${run}, ${attach}, ${order}, before the API knew it`, { to: toldAt });
     await closePairs(world, [toDatabase, toOpen]);
-    await objects.remove({ ...key, name: metadata.name });
+    await objects.remove({ ...key, name: heir.name });
     await node.removePod(heir);
     done = run + 1;
     if (onProgress?.(done) === false) break;
