@@ -39,9 +39,12 @@ describe('a pod chain', () => {
     ]);
   });
 
-  test('of a bridged pod trusts the address: the guard vouches for it', () => {
-    const { chains } = lower([ingress()], dual, { kind: 'bridged', bridge: 'cni0' });
-    expect(textOf(chains[0]).slice(0, 2)).toEqual(['ip saddr 10.244.1.1 accept', 'ip6 saddr fd00::1 accept']);
+  test('knows the own address of a bridged pod by the bridge too: from outside anybody may bear it', () => {
+    const bridged = { kind: 'bridged', bridge: 'cni0' } as const;
+    expect(textOf(lower([ingress()], pod({ ips: ['10.244.1.1'] }), bridged).chains[0])).toEqual([
+      'iifname "cni0" ip saddr 10.244.1.1 accept',
+      'goto deny',
+    ]);
   });
 
   test('of a pod that is only audited ends in the audit chain', () => {

@@ -100,12 +100,16 @@ class SectionLowering {
     ];
   }
 
-  /** A pod always reaches itself, also through a Service (semantics 56, 57). On a bridge the guard vouches for the source. */
+  /**
+   * A pod always reaches itself, also through a Service (semantics 56, 57). The interface belongs to it: on a bridge the
+   * guard vouches for the source, but a packet from outside may bear any.
+   */
   #ownAddressRules(): readonly DesiredRule[] {
     const key = this.#direction === 'ingress' ? 'iifname' : 'oifname';
-    const own = this.#binding.attachment.kind === 'routed' ? [match(meta(key), this.#binding.interface)] : [];
+    const { attachment } = this.#binding;
+    const name = attachment.kind === 'routed' ? this.#binding.interface : attachment.bridge;
     return this.#binding.addresses.map((address) => ({
-      statements: [...own, match(this.#peerAddress(familyOf(address)), address), accept()],
+      statements: [match(meta(key), name), match(this.#peerAddress(familyOf(address)), address), accept()],
       comment: 'own address',
       provenance: [],
     }));
