@@ -73,6 +73,40 @@ describe('the guard lets a port nobody is bound to', () => {
   });
 });
 
+describe('a packet to the address of a bound pod', () => {
+  const to = (oifname: string, changes: Partial<Packet> = {}): string =>
+    simulate(table, 'delivery', { ...frame, oifname, daddr: ip('10.244.1.1'), ...changes }).verdict;
+
+  test("leaves by that pod's port only: MAC addresses decide where a frame goes, and anybody can write one", () => {
+    expect([to(binding.interface), to('veth-other')]).toEqual(['accept', 'drop']);
+  });
+
+  test('also in IPv6', () => {
+    const six = { saddr: ip('fd00:1::7'), daddr: ip('fd00:1::1') };
+    expect([to(binding.interface, six), to('veth-other', six)]).toEqual(['accept', 'drop']);
+  });
+
+  test('is not held up by packets to other addresses, nor by ARP', () => {
+    expect([to('veth-other', { daddr: ip('10.244.1.77') }), to('veth-other', { protocol: 'arp' })]).toEqual([
+      'accept',
+      'accept',
+    ]);
+  });
+});
+
+test('a port nobody is bound to cannot claim an address of the bridge, which is the gateway of its pods', () => {
+  const bridges = shape.bridges.map((one) => ({ ...one, addresses: [ip('10.244.1.254'), ip('fd00:1::fe')] }));
+  const guarded = bridgeGuard({ routed: [], bridges }, []);
+  const claim = (protocol: 'arp' | 'tcp', saddr: string): string =>
+    simulate(guarded, 'guard', { ...frame, iifname: 'veth-new', protocol, saddr: ip(saddr) }).verdict;
+  expect([claim('arp', '10.244.1.254'), claim('tcp', '10.244.1.254'), claim('tcp', 'fd00:1::fe')]).toEqual([
+    'drop',
+    'drop',
+    'drop',
+  ]);
+  expect(claim('arp', '10.244.1.77')).toBe('accept');
+});
+
 test('ports of other bridges are not touched', () => {
   expect(verdict({ iifname: 'tap0', ibrname: 'br-other' })).toBe('accept');
 });

@@ -32,7 +32,8 @@ const listenerReports = ['mld-listener-report', 'mld-listener-done', 'mld2-liste
 /**
  * Table bridge nftpolicy: binds addresses to bridge ports, so that the inet table may key bridged pods by address.
  * A bound port may send with its own MAC and addresses; any other port of a pod bridge is quarantined to talking
- * with its node. Tagged frames are dropped first: they pass the IP hooks unseen.
+ * with its node. Tagged frames are dropped first: they pass the IP hooks unseen. Packets to a bound address leave by its
+ * own port only: the inet table judges the address, but a frame goes where its MAC address says.
  */
 export function bridgeGuard(shape: NodeShape, bindings: readonly PodBinding[]): DesiredTable {
   const bridged = bindings.filter(({ attachment }) => attachment.kind === 'bridged');
@@ -40,16 +41,23 @@ export function bridgeGuard(shape: NodeShape, bindings: readonly PodBinding[]): 
     bridged.map((binding) => [binding.interface, { kind: 'goto', chain: 'bound' }]),
   );
   const map: DesiredMap = { name: 'ports', type: ['ifname'], elements: ports };
-  const chains = [neighbourChain(), boundChain(), ...shape.bridges.map(quarantineChain), guardChain(shape)];
+  const chains = [
+    neighbourChain(),
+    boundChain(),
+    ...shape.bridges.map(quarantineChain),
+    guardChain(shape),
+    deliveryChain(),
+  ];
   return {
     family: 'bridge',
-    sets: new Map(guardSets(bridged).map((set) => [set.name, set])),
+    sets: new Map(guardSets(shape, bridged).map((set) => [set.name, set])),
     maps: new Map([[map.name, map]]),
     chains: new Map(chains.map((chain) => [chain.name, chain])),
   };
 }
 
-function guardSets(bridged: readonly PodBinding[]): readonly DesiredSet[] {
+function guardSets(shape: NodeShape, bridged: readonly PodBinding[]): readonly DesiredSet[] {
+  const gateways = shape.bridges.flatMap(({ addresses = [] }) => addresses);
   const set = (name: string, type: readonly string[], elements: Iterable<string>): DesiredSet => ({
     name,
     type,
@@ -71,7 +79,7 @@ function guardSets(bridged: readonly PodBinding[]): readonly DesiredSet[] {
       set(
         `known-${familyDigit(family)}`,
         [type],
-        owned.map(({ address }) => address),
+        [...owned.map(({ address }) => address), ...gateways.filter((address) => familyOf(address) === family)],
       ),
     ];
   });
@@ -192,5 +200,28 @@ function guardChain(shape: NodeShape): DesiredChain {
     name: 'guard',
     base: { type: 'filter', hook: 'prerouting', priority: guardPriority },
     rules: [ownRule([vmap(meta('iifname'), setRef('ports'))]), ...unknown],
+  };
+}
+
+/** A pod could else reach any port of the bridge by its MAC address, with the address of a pod it may talk to. */
+function deliveryChain(): DesiredChain {
+  const elsewhere = (family: IpFamily): DesiredRule => {
+    const protocol = family === 'IPv4' ? 'ip' : 'ip6';
+    const destination = payload(protocol, 'daddr');
+    return ownRule(
+      [
+        etherType(protocol),
+        match(destination, setRef(`known-${familyDigit(family)}`)),
+        match(concat(meta('oifname'), destination), setRef(`sources-${familyDigit(family)}`), '!='),
+        counter(),
+        drop(),
+      ],
+      "not the address' own port",
+    );
+  };
+  return {
+    name: 'delivery',
+    base: { type: 'filter', hook: 'forward', priority: guardPriority },
+    rules: ipFamilies.map(elsewhere),
   };
 }

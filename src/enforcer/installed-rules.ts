@@ -35,7 +35,13 @@ export interface InstalledRules {
 
 const families: readonly TableFamily[] = ['inet', 'bridge'];
 /** The base chains we make; see `base-chains.ts` and `bridge-guard.ts` of the compiler. */
-const ownBases: ReadonlySet<string> = new Set(['forward-egress', 'forward-ingress', 'input-egress', 'guard']);
+const ownBases: ReadonlySet<string> = new Set([
+  'forward-egress',
+  'forward-ingress',
+  'input-egress',
+  'guard',
+  'delivery',
+]);
 
 /**
  * Lists our tables. `undefined` if there is none.

@@ -2,6 +2,7 @@ import type { BridgePorts, NodeShape, PodBinding } from '../model/binding.ts';
 import { cidrContains, toCidr } from '../model/cidr.ts';
 import type { Cidr } from '../model/cidr.ts';
 import { familyOf, ipToBigInt } from '../model/ip.ts';
+import type { IpAddress } from '../model/ip.ts';
 import { compareText } from '../model/names.ts';
 import type { Node } from '../model/node.ts';
 import type { HostFacts } from './facts.ts';
@@ -59,6 +60,7 @@ export function nodeShape(
     name,
     ports: portsOf(facts, bindings, name),
     podCidrs: podCidrsOf(facts, name, node),
+    ...ownAddresses(facts, name),
   }));
   return { routed: [...routed].sort(), bridges };
 }
@@ -183,6 +185,14 @@ export function misjudgedPorts(
       .filter(({ name, master, kind }) => master === bridge.name && kind === 'veth' && !matchesPattern(pattern, name))
       .map(({ name }) => name),
   };
+}
+
+function ownAddresses(facts: HostFacts, bridge: string): { readonly addresses?: readonly IpAddress[] } {
+  const addresses = (facts.links.find(({ name }) => name === bridge)?.addresses ?? [])
+    .filter(({ scope }) => scope === 'global')
+    .map(({ address }) => address)
+    .sort(compareText);
+  return addresses.length === 0 ? {} : { addresses };
 }
 
 function podCidrsOf(facts: HostFacts, bridge: string, node: Node | undefined): readonly Cidr[] {

@@ -35,5 +35,7 @@ export interface NodeShape {
     readonly ports: BridgePorts;
     /** Pod addresses of this node: what a port that is not known yet may use towards its node. */
     readonly podCidrs: readonly Cidr[];
+    /** The node's own addresses on the bridge, which are its pods' gateways: no port may claim one. */
+    readonly addresses?: readonly IpAddress[];
   }[];
 }
