@@ -52,6 +52,8 @@ export interface DataplaneTable {
   readonly sets: ReadonlyMap<string, DataplaneSet>;
   readonly maps: ReadonlyMap<string, DataplaneMap>;
   readonly chains: ReadonlyMap<string, DataplaneChain>;
+  /** It has flags, which ours never have: a dormant table holds every rule and runs none. */
+  readonly flagged?: true;
 }
 
 /** Our tables in the kernel. A `Ruleset` is one: what is true after it was applied. */
@@ -163,7 +165,7 @@ export function decodeTable(family: TableFamily, listing: Listing): DataplaneTab
       return [chain.name, { kind: 'listed', name: chain.name, hook, policy, rules: rules.get(chain.name) ?? [] }];
     }),
   );
-  return { family, sets, maps, chains };
+  return { family, sets, maps, chains, ...('flags' in listing.table && { flagged: true }) };
 }
 
 function typeFields(type: string | readonly string[]): readonly string[] {

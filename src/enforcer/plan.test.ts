@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { tableName } from '../compiler/ruleset.ts';
 import { ElementSet } from '../compiler/element-set.ts';
 import type { DesiredSet, Ruleset, TableFamily } from '../compiler/ruleset.ts';
+import { decodeTable } from './dataplane.ts';
 import type { Dataplane } from './dataplane.ts';
 import { plan } from './plan.ts';
 import type { Step } from './plan.ts';
@@ -194,6 +195,26 @@ function boundChains(dataplane: Dataplane): Set<string> {
         if (typeof verdict === 'string' && verdict.startsWith('goto ')) bound.add(`${family} ${verdict.slice(5)}`);
   return bound;
 }
+
+test('a table that sleeps is woken, and nothing else is done when all else is right', () => {
+  const asleep: Dataplane = new Map(
+    [...routedRuleset()].map(([family, table]) => [family, { ...table, flagged: true as const }]),
+  );
+  const steps = plan(
+    asleep,
+    new Map([...asleep].map(([family, { flagged: _, ...table }]) => [family, table])) as Ruleset,
+  );
+  expect(steps.map(({ kind, transaction }) => [kind, transaction.commands])).toEqual([
+    ['switch', [{ add: { table: { family: 'inet', name: tableName } } }]],
+  ]);
+});
+
+test('flags of a listed table are seen: a dormant table holds every rule and runs none', () => {
+  const listing = { sets: [], maps: [], chains: [], rules: [], others: [] };
+  const table = { family: 'inet', name: tableName } as const;
+  expect(decodeTable('inet', { ...listing, table })).not.toHaveProperty('flagged');
+  expect(decodeTable('inet', { ...listing, table: { ...table, flags: 'dormant' } as typeof table }).flagged).toBe(true);
+});
 
 describe('a set that descends from the one in the kernel', () => {
   const members = Array.from({ length: 5000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);

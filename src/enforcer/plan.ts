@@ -65,7 +65,11 @@ function planTable(from: DataplaneTable | undefined, to: DesiredTable, writer: S
   } else if (hasKindConflict(from, to)) {
     const transaction = writer('switch').deleteTable(table).addTable(table);
     diffTable(emptyTable(to.family), to, { cold: true, writer: () => transaction });
-  } else diffTable(from, to, { cold: false, writer });
+  } else {
+    // Adding a table without flags takes them away: a dormant one wakes.
+    if (from.flagged === true) writer('switch').addTable(table);
+    diffTable(from, to, { cold: false, writer });
+  }
 }
 
 /**

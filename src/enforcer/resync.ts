@@ -37,6 +37,7 @@ export function recognise(dataplane: Dataplane, desired: Ruleset): Dataplane {
 function recogniseTable(table: DataplaneTable, wanted: DesiredTable): DataplaneTable {
   return {
     family: table.family,
+    ...(table.flagged && { flagged: true }),
     sets: exchange(
       table.sets,
       wanted.sets,
