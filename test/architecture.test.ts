@@ -49,7 +49,6 @@ const wrapped: Readonly<Record<string, string>> = {
   '@kubernetes/client-node': 'src/source/kubernetes/',
   commander: 'src/cli/',
   yaml: 'src/source/manifests/',
-  chokidar: 'src/source/manifests/',
   pino: 'src/agent/',
   'prom-client': 'src/agent/',
 };

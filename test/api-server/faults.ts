@@ -46,9 +46,6 @@ export interface FaultPlan {
   next(request: RequestFacts): Fault | undefined;
 }
 
-/** Nothing goes wrong. */
-export const noFaults: FaultPlan = { next: () => undefined };
-
 /** Faults given one by one, each for the first request that fits. */
 export class ScriptedFaults implements FaultPlan {
   #waiting: { readonly fits: (request: RequestFacts) => boolean; readonly fault: Fault; left: number }[] = [];
