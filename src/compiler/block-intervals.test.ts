@@ -5,8 +5,8 @@ import { toCidr, cidrContains } from '../model/cidr.ts';
 import type { Cidr } from '../model/cidr.ts';
 import { formatIp, ipToBigInt } from '../model/ip.ts';
 import { protocols } from '../model/port.ts';
-import { blockElements } from './block-intervals.ts';
-import type { BlockRule } from './block-intervals.ts';
+import { blockElements, maxBoxes } from './block-intervals.ts';
+import type { BlockElements, BlockRule } from './block-intervals.ts';
 import { toPortSet } from './port-set.ts';
 import { cidr, ip } from './testing/cast.ts';
 
@@ -17,15 +17,22 @@ const block = (text: string, ...except: string[]): BlockRule['blocks'][number] =
   except: except.map((hole, index) => ({ cidr: cidr(hole), index })),
 });
 
+/** Of rules that are few enough. */
+function elementsOf(...parameters: Parameters<typeof blockElements>): BlockElements {
+  const elements = blockElements(...parameters);
+  if (elements === undefined) throw new Error('too many boxes');
+  return elements;
+}
+
 describe('blockElements', () => {
   test('an exception narrows only its own block (semantics 30)', () => {
     const ports = tcp(80);
-    expect(blockElements([{ ports, blocks: [block('10.0.0.0/30', '10.0.0.1/32')] }], 'IPv4').withPorts).toEqual([
+    expect(elementsOf([{ ports, blocks: [block('10.0.0.0/30', '10.0.0.1/32')] }], 'IPv4').withPorts).toEqual([
       '10.0.0.0 . tcp . 80',
       '10.0.0.2-10.0.0.3 . tcp . 80',
     ]);
     const both = [block('10.0.0.0/30', '10.0.0.1/32'), block('10.0.0.1/32')];
-    expect(blockElements([{ ports, blocks: both }], 'IPv4').withPorts).toEqual(['10.0.0.0-10.0.0.3 . tcp . 80']);
+    expect(elementsOf([{ ports, blocks: both }], 'IPv4').withPorts).toEqual(['10.0.0.0-10.0.0.3 . tcp . 80']);
   });
 
   test('overlapping port ranges are cut into slices, equal neighbours joined', () => {
@@ -34,7 +41,7 @@ describe('blockElements', () => {
       { ports: tcp(85, 100), blocks: [block('10.0.0.1/32')] },
       { ports: tcp(101, 110), blocks: [block('10.0.0.1/32')] },
     ];
-    expect(blockElements(rules, 'IPv4').withPorts).toEqual([
+    expect(elementsOf(rules, 'IPv4').withPorts).toEqual([
       '10.0.0.0 . tcp . 80-84',
       '10.0.0.0-10.0.0.1 . tcp . 85-90',
       '10.0.0.1 . tcp . 91-110',
@@ -43,12 +50,22 @@ describe('blockElements', () => {
 
   test('families never mix (semantics 32)', () => {
     const rules = [{ ports: tcp(80), blocks: [block('10.0.0.0/32'), block('fd00::/127')] }];
-    expect(blockElements(rules, 'IPv6').withPorts).toEqual(['fd00::-fd00::1 . tcp . 80']);
+    expect(elementsOf(rules, 'IPv6').withPorts).toEqual(['fd00::-fd00::1 . tcp . 80']);
   });
 
   test('a block that its exceptions cover leaves nothing', () => {
     const rules = [{ ports: tcp(80), blocks: [block('10.0.0.0/31', '10.0.0.0/32', '10.0.0.1/32')] }];
-    expect(blockElements(rules, 'IPv4')).toEqual({ withPorts: [], anyPort: [] });
+    expect(elementsOf(rules, 'IPv4')).toEqual({ withPorts: [], anyPort: [] });
+  });
+
+  test('nested ranges with a block each would be boxes by the square: refused before they are made', () => {
+    const nested = (count: number): BlockRule[] =>
+      Array.from({ length: count }, (_, i) => ({
+        ports: tcp(i + 1, 65_535 - i),
+        blocks: [block(`10.${i >> 8}.${i & 255}.0/25`)],
+      }));
+    expect(elementsOf(nested(40), 'IPv4').withPorts).toHaveLength(40 * 40);
+    expect(blockElements(nested(Math.ceil(Math.sqrt(maxBoxes)) + 1), 'IPv4')).toBeUndefined();
   });
 
   test('elements are disjoint and admit exactly what the rules do', () => {
@@ -77,7 +94,7 @@ describe('blockElements', () => {
     );
     fc.assert(
       fc.property(arbRules, (rules) => {
-        const { withPorts, anyPort } = blockElements(rules, 'IPv4');
+        const { withPorts, anyPort } = elementsOf(rules, 'IPv4');
         for (let value = 0n; value <= 17n; value++) {
           const address = formatIp('IPv4', 0x0a000000n + value);
           const inBlocks = (rule: BlockRule): boolean =>

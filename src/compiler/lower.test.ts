@@ -231,3 +231,27 @@ describe('formatProvenance', () => {
     expect(formatProvenance(long)).toMatch(/~ \+1$/);
   });
 });
+
+describe('rules whose parts would multiply', () => {
+  test('stay rules when their blocks and ports would be too many boxes', () => {
+    const count = 300;
+    const nested = Array.from({ length: count }, (_, i) => ({
+      from: [{ ipBlock: { cidr: `10.${i >> 8}.${i & 255}.0/25` } }],
+      ports: [{ port: i + 1, endPort: 65_535 - i }],
+    }));
+    const { chains, sets } = lower([ingress(...nested)], pod());
+    expect([chains[0]?.rules.length, sets.length]).toEqual([count + 2, 0]);
+  });
+
+  test('stay rules when one peer would bring too many entries to a flat set', () => {
+    const ports = Array.from({ length: 32 }, (_, i) => port(1000 + 2 * i));
+    const many = Array.from({ length: 60 }, (_, i) => ({
+      from: [{ podSelector: { matchExpressions: [{ key: `k${i}`, operator: 'DoesNotExist' }] } }],
+      ports: [...ports, port(2000 + 2 * i)].slice(1),
+    }));
+    const { sets } = lower([ingress(...many)], pod());
+    const entries = sets.flatMap((set) => (set.withPorts ? set.parts.map(({ numbers }) => numbers.length) : []));
+    expect(entries.reduce((sum, one) => sum + one, 0)).toBe(1024);
+    expect(sets.filter(({ name }) => name.startsWith('peers-'))).toHaveLength(60 - 1024 / 32);
+  });
+});

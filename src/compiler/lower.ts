@@ -7,7 +7,7 @@ import type { IpFamily } from '../model/ip.ts';
 import type { Direction, IpBlock } from '../model/policy.ts';
 import { directions } from '../model/policy.ts';
 import { allPods } from '../selector/peer-selector.ts';
-import { blockElements } from './block-intervals.ts';
+import { addressElements, blockElements } from './block-intervals.ts';
 import type { EffectivePolicy, EffectiveSection, Provenance } from './effective-policy.ts';
 import { mergeRules } from './merge.ts';
 import type { MergedRule } from './merge.ts';
@@ -26,6 +26,8 @@ export const intervalAbove = 16;
 export const portSetAbove = 8;
 /** More single ports than this in one rule are not multiplied with its peers. */
 const flatPortsUpTo = 32;
+/** Entries `protocol . port` that one peer may bring to a flat set: beyond it peers and ports are not multiplied. */
+export const flatEntriesUpTo = 1024;
 /** A block with more exceptions than this is lowered to intervals even alone: each exception costs a comparison. */
 const exceptionsAbove = 16;
 
@@ -137,11 +139,16 @@ class SectionLowering {
       0,
     );
     const flatten = count > flattenAbove;
+    let flatEntries = 0;
     const flatParts: SetPart[] = [];
     const flatProvenance: Provenance[] = [];
     const lowered: DesiredRule[] = [];
     for (const { rule, selectors } of rules) {
-      const { flat, rest } = flatten ? splitSinglePorts(rule.ports) : { flat: [], rest: rule.ports };
+      const split = splitSinglePorts(rule.ports);
+      const entries = split.flat.length * selectors.length;
+      const fits = flatten && flatEntries + entries <= flatEntriesUpTo;
+      if (fits) flatEntries += entries;
+      const { flat, rest } = fits ? split : { flat: [], rest: rule.ports };
       const names = portNames(rule.ports);
       const matchesLeft = this.#portMatches(rest);
       if (matchesLeft.length > 0) {
@@ -153,7 +160,7 @@ class SectionLowering {
         }
       }
       const parts = selectors.map((selector): SetPart => ({ selector, numbers: flat, names }));
-      if (flatten && (flat.length > 0 || names.length > 0)) {
+      if (fits && (flat.length > 0 || names.length > 0)) {
         flatParts.push(...parts);
         flatProvenance.push(...rule.provenance);
       } else if (names.length > 0) {
@@ -176,9 +183,10 @@ class SectionLowering {
     const asIntervals =
       count > intervalAbove || rules.some(({ blocks }) => blocks.some(({ except }) => except.length > exceptionsAbove));
     const lowered: DesiredRule[] = [];
-    if (asIntervals) {
+    const boxes = asIntervals ? blockElements(rules, family) : undefined;
+    if (boxes !== undefined) {
       const provenance = rules.flatMap(({ rule }) => rule.provenance);
-      const { anyPort, withPorts } = blockElements(rules, family);
+      const { anyPort, withPorts } = boxes;
       if (anyPort.length > 0) {
         const spec = this.#use(intervalSpec(anyPort, false, family));
         const key = concat(this.#peerAddress(family), meta('nfproto'));
@@ -191,30 +199,32 @@ class SectionLowering {
     }
     for (const { rule, blocks, ports } of rules) {
       const names = portNames(ports);
-      for (const block of blocks) {
-        const address = this.#blockMatches(block);
-        if (!asIntervals) {
+      const together = asIntervals && blocks.length > intervalAbove;
+      const places = together ? [this.#addressLookup(blocks)] : blocks.map((block) => this.#addressMatches(block));
+      for (const place of places) {
+        if (boxes === undefined) {
           for (const match of this.#portMatches(ports))
-            lowered.push(toRule([...match, ...address, accept()], rule.provenance));
+            lowered.push(toRule([...match, ...place, accept()], rule.provenance));
         }
         if (names.length > 0) {
           const spec = portsSpec('named', [{ selector: allPods, numbers: [], names }], family);
-          lowered.push(...this.#namedBlockRules(block, spec, rule.provenance));
+          lowered.push(toRule([...place, this.#portLookup(spec), accept()], rule.provenance));
         }
       }
     }
     return lowered;
   }
 
-  /** Ports by name behind a block with many exceptions: a chain of comparisons would pass the kernel's limit, so one rule per interval. */
-  #namedBlockRules(block: IpBlock, spec: SetSpec, provenance: readonly Provenance[]): readonly DesiredRule[] {
-    if (block.except.length <= exceptionsAbove) {
-      return [toRule([...this.#blockMatches(block), this.#portLookup(spec), accept()], provenance)];
-    }
-    const { anyPort } = blockElements([{ ports: { kind: 'any' }, blocks: [block] }], block.cidr.family);
-    const intervals = this.#use(intervalSpec(anyPort, false, block.cidr.family));
-    const key = concat(this.#peerAddress(block.cidr.family), meta('nfproto'));
-    return [toRule([match(key, setRef(intervals.name)), this.#portLookup(spec), accept()], provenance)];
+  /** A block with many exceptions is one lookup: a chain of comparisons would pass the kernel's limit. */
+  #addressMatches(block: IpBlock): readonly Statement[] {
+    return block.except.length > exceptionsAbove ? this.#addressLookup([block]) : this.#blockMatches(block);
+  }
+
+  /** Blocks of one family. */
+  #addressLookup(blocks: readonly IpBlock[]): readonly Statement[] {
+    const family = blocks[0]?.cidr.family ?? 'IPv4';
+    const intervals = this.#use(intervalSpec(addressElements(blocks, family), false, family));
+    return [match(concat(this.#peerAddress(family), meta('nfproto')), setRef(intervals.name))];
   }
 
   #blockMatches({ cidr, except }: IpBlock): readonly Statement[] {

@@ -136,12 +136,12 @@ export class PeerSets {
     const deltas = new Map<PeerSet, Delta>();
     for (const change of changes) {
       for (const set of this.#affected(change)) {
-        const before = this.#contribution(set, change.before);
-        const after = this.#contribution(set, change.after);
+        const before = new Set(this.#contribution(set, change.before));
+        const after = new Set(this.#contribution(set, change.after));
         let delta = deltas.get(set);
         if (delta === undefined) deltas.set(set, (delta = { added: new Set(), removed: new Set() }));
-        for (const element of before) if (!after.includes(element)) delta.removed.add(element);
-        for (const element of after) if (!before.includes(element)) delta.added.add(element);
+        for (const element of before) if (!after.has(element)) delta.removed.add(element);
+        for (const element of after) if (!before.has(element)) delta.added.add(element);
       }
     }
     const changed: SetSpec[] = [];
