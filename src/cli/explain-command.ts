@@ -16,6 +16,8 @@ Examples:
   policy explain -f manifests/ 10.0.0.0/8 shop/api-6f4b8:8080     which part of a block may connect
   policy explain -f manifests/ --what-if new.yaml shop/web-7d9c5 shop/db-0:5432
   kubectl get netpol,pod,ns,svc,no -A -o yaml | policy explain -f - shop/web-7d9c5 shop/db-0:5432
+  policy explain --context prod -n shop web-7d9c5 api-6f4b8:8080  the cluster itself
+  policy explain --trace 30 shop/web-7d9c5 shop/api-6f4b8:8080    on their node: the kernel's rules, and one packet
   policy explain --code E031
 
 Ends: pod deploy sts ds rs job cronjob svc node, with kubectl's short names; [IPV6]:PORT for IPv6.
@@ -32,7 +34,10 @@ export function addExplain(program: Command, context: Context, finish: (code: Ex
     .option('-f, --filename <path>', 'manifests: a file, a directory or - (repeatable)', collect, [])
     .option('-R, --recursive', 'read directories recursively', false)
     .option('-k, --kustomize <dir>', 'manifests: what kubectl kustomize renders from a directory')
-    .option('-n, --namespace <name>', 'namespace of ends given without one', 'default')
+    .option(
+      '-n, --namespace <name>',
+      'namespace of ends given without one (default: that of the context, else default)',
+    )
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(['text', 'wide', 'json', 'yaml']).default('text'),
     )
@@ -46,11 +51,27 @@ export function addExplain(program: Command, context: Context, finish: (code: Ex
     .option('--no-dns', 'do not judge name resolution for Services')
     .option('--dns-service <ns/name>', 'the Service that resolves names', 'kube-system/kube-dns')
     .option('--police-node-egress', 'judge egress to the own node by rules too', false)
+    .option('--kubeconfig <path>', 'ask the cluster of this kubeconfig (without -f; else KUBECONFIG, ~/.kube/config)')
+    .option('--context <name>', 'context of the kubeconfig; with -f: the cluster as well')
+    .option('--cluster <name>', 'cluster of the kubeconfig')
+    .option('--user <name>', 'user of the kubeconfig')
+    .option('--as <name>', 'ask as this user')
+    .option('--as-group <name>', 'ask as a member of this group (repeatable)', collect, [])
+    .option('--request-timeout <time>', 'longest wait for one answer: 30s, 2m (default: 30s)')
+    .option('--source-dir <dir>', 'manifests of live objects: show file and line instead of the field')
+    .addOption(
+      new Option('--installed <when>', "compare with this node's kernel: auto if an end is a pod of this node")
+        .choices(['auto', 'off', 'require'])
+        .default('auto'),
+    )
+    .option('--node <name>', 'name of this node, as the API knows it (else what its agent says)')
+    .option('--agent <host:port>', 'where the agent of this node answers', '127.0.0.1:9478')
+    .option('--trace [seconds]', "follow a real packet of this flow through this node's kernel (default: 5 s)")
     .addOption(new Option('--color <when>', 'colour the text').choices(['auto', 'always', 'never']).default('auto'))
     .option('--code <code>', 'print what a reason code means, and stop')
     .addHelpText('after', examples)
     .action(async (from: string | undefined, to: string | undefined, options: Omit<ExplainOptions, 'from' | 'to'>) => {
       const { explainCommand } = await import('./commands/explain.ts');
-      finish(explainCommand(context, { from, to, ...options }));
+      finish(await explainCommand(context, { from, to, ...options }));
     });
 }

@@ -5,10 +5,13 @@ import type { NodeOutcome } from '../compiler/packet-path.ts';
 import type { DesiredRule, DesiredTable, Ruleset } from '../compiler/ruleset.ts';
 import { lookups } from '../compiler/simulate.ts';
 import type { Lookup } from '../compiler/simulate.ts';
+import { BugError } from '../model/assert.ts';
 import type { PodBinding } from '../model/binding.ts';
 import type { Flow, FlowEnd } from '../model/flow.ts';
 import type { NodeName, PodKey } from '../model/names.ts';
 import type { Direction } from '../model/policy.ts';
+import { err, ok } from '../model/result.ts';
+import type { Result } from '../model/result.ts';
 import { endTitle, outcomes as worstFirst } from './explanation.ts';
 import type { Explanation, FlowStep, Outcome } from './explanation.ts';
 import type {
@@ -49,13 +52,16 @@ export function compareFlow(installed: InstalledNode, step: FlowStep, flow: Flow
     policiesSay: step.verdict,
   };
   const { strange, node } = installed;
-  if (strange.length > 0) {
-    const why = `cannot be followed: table nftpolicy holds what the agent never writes: ${strange.slice(0, 3).join('; ')}`;
+  const unknown = (what: string): InstalledFlow => {
+    const why = `cannot be followed: table nftpolicy holds what the agent never writes: ${what}`;
     return { ...base, verdict: null, chains: [], differences: [], why };
-  }
+  };
+  if (strange.length > 0) return unknown(strange.slice(0, 3).join('; '));
   const here = (end: FlowEnd): boolean => end.kind === 'pod' && end.pod.node === node;
   const local: Readonly<Record<Direction, boolean>> = { egress: here(flow.from), ingress: here(flow.to) };
-  const { outcomes } = simulateFlow(flow, new Map([[node, installed]]));
+  const run = runInstalled(installed, flow);
+  if (!run.ok) return unknown(run.error);
+  const outcomes = run.value;
   if (outcomes.length === 0) {
     const why = `packets between ${base.from} and ${base.to} are not forwarded by ${node}: its rules do not judge them`;
     return { ...base, verdict: step.verdict, chains: [], differences: [], why };
@@ -90,11 +96,24 @@ export function compareFlow(installed: InstalledNode, step: FlowStep, flow: Flow
   return { ...base, verdict, chains, differences };
 }
 
+/** What each base chain of the node does with a flow. The error is an expression that no rule of ours has. */
+export function runInstalled(installed: InstalledNode, flow: Flow): Result<readonly NodeOutcome[], string> {
+  try {
+    return ok(simulateFlow(flow, new Map([[installed.node, installed]])).outcomes);
+  } catch (error) {
+    // The rules are the kernel's, not ours: what the simulation does not know is a stranger's.
+    if (!(error instanceof BugError)) throw error;
+    return err(error.message.replace(/^cannot simulate /, ''));
+  }
+}
+
 /** The answer of an explanation once the kernel was asked: what packets meet comes first, then what policies say. */
 export function withInstalled(explanation: Explanation, installed: Installed): Explanation {
   if (installed.state === 'absent') {
     return explanation.verdict === 'DENIED' ? { ...explanation, verdict: 'UNKNOWN', codes: ['E071'] } : explanation;
   }
+  if (installed.flows.some(({ verdict }) => verdict === null))
+    return { ...explanation, verdict: 'UNKNOWN', codes: ['E070', ...explanation.codes] };
   const differing = installed.flows.filter(({ differences }) => differences.length > 0);
   if (differing.length === 0) return explanation;
   const verdicts = installed.flows.flatMap(({ verdict }) => (verdict === null ? [] : [verdict]));
@@ -183,7 +202,7 @@ function differenceText(
     policy: admission.policy as Provenance['policy'],
     direction,
     index: admission.rule - 1,
-  });
+  }).filter((one) => !readsHeader(one, step.family === 'IPv6' ? 'ip' : 'ip6'));
   if (present.length === 0) return `${rule} is not installed in ${place}${trouble}`;
   const table = tableOf(installed, outcome);
   const missed = present.flatMap((one) =>
@@ -217,6 +236,11 @@ function sourceOf(rule: DesiredRule | undefined): { readonly rules: string; read
   const names = (rule?.provenance ?? []).map(({ policy, index }) => `${policy}, rule ${index + 1}`);
   const { more = 0 } = factsOf(rule);
   return { rules: names.join('; '), more: more === 0 ? '' : ` and ${more} more` };
+}
+
+/** Each policy rule has a twin for the other family, which this packet never matches. */
+function readsHeader({ statements }: DesiredRule, protocol: 'ip' | 'ip6'): boolean {
+  return JSON.stringify(statements).includes(`"protocol":"${protocol}"`);
 }
 
 function rulesOf(installed: InstalledNode, chain: string | undefined, wanted: Provenance): readonly DesiredRule[] {

@@ -1,9 +1,6 @@
-import { hostname } from 'node:os';
-
 import { NftError, NftProcess } from 'nftables-json';
 
 import type { ListenAddress } from '../../agent/config.ts';
-import { simulateFlow } from '../../compiler/packet-path.ts';
 import type { StatusReport } from '../../controller/status-report.ts';
 import { readDenied } from '../../enforcer/denied.ts';
 import type { DeniedFlow } from '../../enforcer/denied.ts';
@@ -15,7 +12,7 @@ import { tracedPath } from '../../enforcer/trace-text.ts';
 import type { Cluster } from '../../explain/cluster.ts';
 import { createDirectory } from '../../explain/ends.ts';
 import type { Explanation, FlowStep } from '../../explain/explanation.ts';
-import { compareFlow, installedPath, withInstalled } from '../../explain/installed.ts';
+import { compareFlow, installedPath, runInstalled, withInstalled } from '../../explain/installed.ts';
 import type { InstalledNode } from '../../explain/installed.ts';
 import type { Installed, InstalledFlow, InstalledStep, TracedPath } from '../../explain/installed-answer.ts';
 import { flowOf, nodesOf } from '../../explain/installed-flow.ts';
@@ -26,16 +23,15 @@ import { nodeName } from '../../model/names.ts';
 import type { NodeName } from '../../model/names.ts';
 import { AgentError, agentAddress, askAgent } from '../agent-client.ts';
 import type { Context } from '../context.ts';
+import { guessNode, insistsOnKernel } from '../explain/kernel-question.ts';
+import type { KernelFlags } from '../explain/kernel-question.ts';
 
 /** The flags that ask about the node this runs on. */
-export interface InstalledFlags {
-  readonly installed: 'auto' | 'off' | 'require';
-  /** The name of this node; else what the agent calls it, `NODE_NAME` or the host's name. */
-  readonly node?: string;
+export interface InstalledFlags extends KernelFlags {
   /** Where the agent of this node answers. */
   readonly agent: string;
   /** Follow a real packet for at most this many seconds. */
-  readonly trace?: number;
+  readonly trace?: number | undefined;
 }
 
 /** The kernel of this node could not be asked, and the question insisted. */
@@ -45,8 +41,7 @@ export class InstalledError extends Error {
 }
 
 /**
- * Adds what the kernel of this node does to an answer. Without `require`, `--trace` or `--node` it asks only if an end is
- * a pod of this node, and answers as before if it may not look. Throws {@link InstalledError} if it must and cannot.
+ * Adds what the kernel of this node does to an answer. Unless the flags insist it answers as before if it may not look. Throws {@link InstalledError} if it must and cannot.
  */
 export async function askInstalled(
   context: Context,
@@ -54,14 +49,10 @@ export async function askInstalled(
   explanation: Explanation,
   flags: InstalledFlags,
 ): Promise<Explanation> {
-  const insists = flags.installed === 'require' || flags.trace !== undefined || flags.node !== undefined;
-  if (flags.installed === 'off' && flags.trace === undefined) return explanation;
+  const insists = insistsOnKernel(flags);
   const steps = explanation.steps.filter((step) => step.kind === 'flow');
-  const guess = flags.node ?? context.env['NODE_NAME'] ?? hostname();
-  if (!insists && !steps.some((step) => nodesOf(cluster, step).some((name) => name === guess))) return explanation;
-
   const status = await askStatus(context, flags.agent);
-  const node = nodeName(flags.node ?? status.report?.node ?? guess);
+  const node = nodeName(flags.node ?? status.report?.node ?? guessNode(context, flags));
   let rules: Awaited<ReturnType<typeof readInstalledRules>>;
   let denied: readonly DeniedFlow[] = [];
   const executor = new NftProcess();
@@ -197,7 +188,8 @@ async function followPacket(
     signal: context.signal,
   });
   const kernel = tracedPath(lines, 'nftpolicy') as readonly InstalledStep[];
-  const simulated = simulateFlow(flow, new Map([[installed.node, installed]])).outcomes.flatMap(installedPath);
+  const run = runInstalled(installed, flow);
+  const simulated = run.ok ? run.value.flatMap(installedPath) : [];
   const state = lines.length === 0 ? 'none' : kernel.some(({ chain }) => chain === 'prologue') ? 'established' : 'seen';
   return { state, waitedSeconds: seconds, kernel, simulated, same: samePath(kernel, simulated) };
 }

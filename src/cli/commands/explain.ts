@@ -16,21 +16,27 @@ import type { TextStyle } from '../../report/explanation-text.ts';
 import { coloured, plain } from '../../report/style.ts';
 import { renderYaml } from '../../report/yaml-value.ts';
 import { objectTitle } from '../../source/object-name.ts';
+import type { Unread } from '../../explain/unread.ts';
+import { withUnread } from '../../explain/unread.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
 import { fileCluster } from '../explain/file-cluster.ts';
 import type { ClusterChange } from '../explain/file-cluster.ts';
+import { asksKernel } from '../explain/kernel-question.ts';
 import { loadInputs } from '../explain/load-inputs.ts';
+import type { LiveFlags } from '../live-cluster.ts';
+import { asksCluster, readInputs } from '../load-explain-inputs.ts';
+import type { InstalledFlags } from './explain-installed.ts';
 
 /** Arguments of `policy explain`. */
-export interface ExplainOptions {
+export interface ExplainOptions extends LiveFlags, Omit<InstalledFlags, 'trace'> {
   readonly from: string | undefined;
   readonly to: string | undefined;
   readonly filename: readonly string[];
   readonly recursive: boolean;
   readonly kustomize?: string;
-  readonly namespace: string;
+  readonly namespace?: string;
   readonly output: 'text' | 'wide' | 'json' | 'yaml';
   readonly port?: string;
   readonly protocol?: 'tcp' | 'udp' | 'sctp' | 'icmp';
@@ -44,13 +50,15 @@ export interface ExplainOptions {
   readonly policeNodeEgress: boolean;
   readonly color: 'auto' | 'always' | 'never';
   readonly code?: string;
+  /** Seconds; `true` for the default. */
+  readonly trace?: string | boolean;
 }
 
 /** Longest line of a source file that is shown whole when nobody's terminal says otherwise. */
 const unlimitedColumns = 160;
 
-/** Answers one question from manifests: the verdict, and the lines of YAML that decide it. */
-export function explainCommand(context: Context, options: ExplainOptions): ExitCode {
+/** Answers one question from manifests or a cluster: the verdict, and the lines of YAML that decide it. */
+export async function explainCommand(context: Context, options: ExplainOptions): Promise<ExitCode> {
   const refuse = (message: string): ExitCode => {
     context.stderr.write(`policy explain: ${message}\n`);
     return exitCode.usage;
@@ -58,35 +66,56 @@ export function explainCommand(context: Context, options: ExplainOptions): ExitC
   if (options.code !== undefined) return printCode(context, options.code, refuse);
   if (options.from === undefined || options.to === undefined)
     return refuse('say who asks for whom: policy explain FROM TO:PORT');
-  const question = toQuestion(options.from, options.to, options);
-  if (typeof question === 'string') return refuse(question);
-  if (options.filename.length === 0 && options.kustomize === undefined) {
-    return refuse('no manifests: give files or directories with -f, or a kustomization with -k');
-  }
-  const inputs = loadInputs(context, options);
+  const trace = traceSeconds(options.trace);
+  if (trace === null) return refuse(`--trace ${String(options.trace)} is no number of seconds between 1 and 600`);
+  const live = asksCluster(options);
+  // The namespace of a context is known only once it is read; how the question is written can be judged before.
+  const written = toQuestion(options.from, options.to, options, options.namespace ?? 'default');
+  if (typeof written === 'string') return refuse(written);
+  const inputs = await readInputs(context, options, written);
   if (!inputs.ok) return refuse(inputs.error);
+  const question = { ...written, namespace: inputs.namespace };
   context.stderr.write(renderDiagnostics(inputs.loaded.diagnostics));
   if (inputs.loaded.diagnostics.some(({ code }) => code === 'I001')) return refuse('not all inputs could be read');
-  if (inputs.loaded.objects.length === 0) return refuse('the manifests hold no pods and no policies');
+  if (inputs.loaded.objects.length === 0 && inputs.unread === undefined)
+    return refuse('the manifests hold no pods and no policies');
 
   const cluster = fileCluster(inputs.loaded, inputs.names);
   const operator = { policeNodeEgress: options.policeNodeEgress };
+  const inPlace = (error: string): string => (live ? error.replaceAll('in the manifests', 'in the cluster') : error);
   const answer = explain(cluster, question, operator);
-  const change = toChange(context, cluster, options);
-  if (typeof change === 'string') return refuse(change);
+  const change = toChange(context, cluster, question.namespace, options);
+  if (typeof change === 'string') return refuse(inPlace(change));
   if (change === undefined) {
-    if (!answer.ok) return refuse(answer.error);
-    print(context, options, answer.value);
-    return toExit(answer.value.verdict, options.expect);
+    if (!answer.ok) return refuse(inPlace(answer.error));
+    const told = known(answer.value, inputs.unread);
+    const found = asksKernel(context, cluster, told, options)
+      ? await (await import('./explain-installed.ts')).askInstalled(context, cluster, told, { ...options, trace })
+      : told;
+    print(context, options, found);
+    return toExit(found.verdict, options.expect);
   }
   const changed = fileCluster(inputs.loaded, [...inputs.names, ...change.names], change);
   const after = explain(changed, question, operator);
-  if (!after.ok) return refuse(after.error);
-  print(context, options, after.value, answer.ok ? answer.value : undefined);
-  return toExit(after.value.verdict, options.expect);
+  if (!after.ok) return refuse(inPlace(after.error));
+  const told = known(after.value, inputs.unread);
+  print(context, options, told, answer.ok ? known(answer.value, inputs.unread) : undefined);
+  return toExit(told.verdict, options.expect);
 }
 
-function toQuestion(from: string, to: string, options: ExplainOptions): Question | string {
+function known(explanation: Explanation, unread: Unread | undefined): Explanation {
+  return unread === undefined ? explanation : withUnread(explanation, unread);
+}
+
+/** How long `--trace` waits; `undefined` without it, `null` if it is no time. */
+function traceSeconds(given: string | boolean | undefined): number | undefined | null {
+  if (given === undefined || given === false) return undefined;
+  if (given === true) return 5;
+  const seconds = Number(given);
+  return seconds >= 1 && seconds <= 600 ? seconds : null;
+}
+
+function toQuestion(from: string, to: string, options: ExplainOptions, namespace: string): Question | string {
   const target = parseTarget(to);
   if (!target.ok) return target.error;
   const source = parseTarget(from);
@@ -111,7 +140,7 @@ function toQuestion(from: string, to: string, options: ExplainOptions): Question
     ...(port === undefined ? {} : { port }),
     protocol: given ?? protocolFlag ?? target.value.protocol,
     protocolGiven: given !== undefined || protocolFlag !== undefined || target.value.protocolGiven,
-    namespace: options.namespace,
+    namespace,
     ...(options.family === undefined ? {} : { family: `IPv${options.family}` }),
     dns: options.dns,
     dnsService: { namespace: server['namespace'], name: server['name'] },
@@ -122,7 +151,8 @@ function toQuestion(from: string, to: string, options: ExplainOptions): Question
 function toChange(
   context: Context,
   cluster: Cluster,
-  { whatIf, without, namespace, recursive }: ExplainOptions,
+  namespace: string,
+  { whatIf, without, recursive }: ExplainOptions,
 ): (ClusterChange & { readonly names: readonly string[] }) | string | undefined {
   if (whatIf.length === 0 && without.length === 0) return undefined;
   const inputs = whatIf.length === 0 ? undefined : loadInputs(context, { filename: whatIf, recursive });

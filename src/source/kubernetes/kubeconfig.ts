@@ -59,7 +59,19 @@ export async function kubeconfigAccess(options: KubeconfigOptions): Promise<Kube
   return httpsAccess(config.getCurrentCluster()?.server ?? '', credentials);
 }
 
+/** The namespace of the chosen context, if it names one. Rejects with {@link AccessError} `credentials`. */
+export async function contextNamespace(options: KubeconfigOptions): Promise<string | undefined> {
+  const merged = merge(await import('@kubernetes/client-node'), options);
+  return merged.getContextObject(options.context ?? merged.getCurrentContext() ?? '')?.namespace;
+}
+
 function load(clientNode: ClientNode, options: KubeconfigOptions): KubeConfig {
+  const merged = merge(clientNode, options);
+  select(merged, options, kubeconfigFiles(options));
+  return merged;
+}
+
+function merge(clientNode: ClientNode, options: KubeconfigOptions): KubeConfig {
   const merged = new clientNode.KubeConfig();
   const files = kubeconfigFiles(options);
   for (const file of files) {
@@ -71,7 +83,6 @@ function load(clientNode: ClientNode, options: KubeconfigOptions): KubeConfig {
       if (!absent) throw failure(`cannot read kubeconfig ${file}`, error);
     }
   }
-  select(merged, options, files);
   return merged;
 }
 

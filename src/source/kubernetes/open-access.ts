@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 import type { KubeAccess, KubeRequest, KubeResponse } from './access.ts';
 import { AccessError } from './access.ts';
-import { inClusterAccess } from './in-cluster.ts';
+import { inClusterAccess, serviceAccountFolder } from './in-cluster.ts';
 import type { KubeconfigOptions } from './kubeconfig.ts';
 
 /** Everything that says which API server is meant, and as whom. */
@@ -21,6 +21,13 @@ export async function openAccess(options: AccessOptions): Promise<KubeAccess> {
     ? await (await import('./kubeconfig.ts')).kubeconfigAccess(options)
     : inClusterAccess({ env });
   return requestTimeoutMs === undefined || requestTimeoutMs === 0 ? access : withTimeout(access, requestTimeoutMs);
+}
+
+/** The namespace meant where none is given: the context's, or the one this process runs in. */
+export async function defaultNamespace(options: AccessOptions): Promise<string | undefined> {
+  if (wantsKubeconfig(options)) return await (await import('./kubeconfig.ts')).contextNamespace(options);
+  const file = `${serviceAccountFolder}/namespace`;
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
 /** Parses kubectl's `--request-timeout`: seconds, or a number with `ms`, `s`, `m` or `h`. `undefined` if it is neither. */

@@ -9,6 +9,7 @@ export const inputCodes = {
   I005: 'duplicate-object',
   I006: 'last-good-kept',
   I007: 'invalid-case',
+  I008: 'source-differs',
 } as const;
 
 /** A code of {@link inputCodes}. */

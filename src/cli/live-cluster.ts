@@ -1,0 +1,315 @@
+import { parseKind } from '../explain/kinds.ts';
+import type { EndKind } from '../explain/kinds.ts';
+import type { Unread } from '../explain/unread.ts';
+import { parseCidr } from '../model/cidr.ts';
+import { parseIp } from '../model/ip.ts';
+import { AccessError } from '../source/kubernetes/access.ts';
+import type { KubeAccess } from '../source/kubernetes/access.ts';
+import { defaultNamespace, openAccess, parseRequestTimeout } from '../source/kubernetes/open-access.ts';
+import type { AccessOptions } from '../source/kubernetes/open-access.ts';
+import { decodeDocuments } from '../source/manifests/decode-documents.ts';
+import type { LoadedManifests } from '../source/manifests/files.ts';
+import type { Context } from './context.ts';
+import { LiveError, readCollection, readObject } from './live-api.ts';
+import type { Collection } from './live-api.ts';
+import { LiveDocument } from './live-document.ts';
+import { withSources } from './live-sources.ts';
+
+/** Which cluster is asked, and as whom: kubectl's flags. */
+export interface LiveFlags {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly cluster?: string;
+  readonly user?: string;
+  readonly as?: string;
+  readonly asGroup?: readonly string[];
+  readonly requestTimeout?: string;
+  /** Where the manifests of live objects are. */
+  readonly sourceDir?: string;
+}
+
+/** What the question needs of the cluster. */
+export interface LiveQuestion {
+  readonly from: string;
+  readonly to: string;
+  /** Of ends that name none. */
+  readonly namespace: string;
+  /** Of the Service that resolves names, if it will be judged. */
+  readonly dnsNamespace?: string;
+}
+
+/** A cluster as far as a question needs it. */
+export interface LiveObjects {
+  readonly loaded: LoadedManifests;
+  /** What the footer calls it. */
+  readonly name: string;
+  readonly unread: Unread;
+}
+
+/** Which kinds of objects a question asks a cluster for. */
+const kinds = {
+  Namespace: { kind: 'Namespace', apiVersion: 'v1', plural: 'namespaces' },
+  Node: { kind: 'Node', apiVersion: 'v1', plural: 'nodes' },
+  Pod: { kind: 'Pod', apiVersion: 'v1', plural: 'pods' },
+  Service: { kind: 'Service', apiVersion: 'v1', plural: 'services' },
+  EndpointSlice: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', plural: 'endpointslices' },
+  NetworkPolicy: { kind: 'NetworkPolicy', apiVersion: 'networking.k8s.io/v1', plural: 'networkpolicies' },
+  Deployment: { kind: 'Deployment', apiVersion: 'apps/v1', plural: 'deployments' },
+  StatefulSet: { kind: 'StatefulSet', apiVersion: 'apps/v1', plural: 'statefulsets' },
+  DaemonSet: { kind: 'DaemonSet', apiVersion: 'apps/v1', plural: 'daemonsets' },
+  ReplicaSet: { kind: 'ReplicaSet', apiVersion: 'apps/v1', plural: 'replicasets' },
+  Job: { kind: 'Job', apiVersion: 'batch/v1', plural: 'jobs' },
+  CronJob: { kind: 'CronJob', apiVersion: 'batch/v1', plural: 'cronjobs' },
+} as const satisfies Readonly<Record<string, Collection>>;
+
+type Kind = keyof typeof kinds;
+
+/** Whether the cluster, or the way to it, is at fault. */
+export function isLiveFailure(error: unknown): error is AccessError | LiveError {
+  return error instanceof AccessError || error instanceof LiveError;
+}
+
+/** The namespace of ends that name none: the context's, as kubectl takes it. */
+export async function liveNamespace(context: Context, flags: LiveFlags): Promise<string> {
+  return (await defaultNamespace(accessOptions(context, flags))) ?? 'default';
+}
+
+/**
+ * Reads what the question needs: namespaces, nodes, the pods and policies of the namespaces of both ends, Services only
+ * if one is asked; all pods if an end is an address. Throws LiveError or AccessError.
+ */
+export async function readLive(context: Context, flags: LiveFlags, question: LiveQuestion): Promise<LiveObjects> {
+  const access = await openAccess(accessOptions(context, flags));
+  try {
+    return await new Reading(access, context, flags).run(question);
+  } finally {
+    access.close();
+  }
+}
+
+function accessOptions({ env }: Context, flags: LiveFlags): AccessOptions {
+  const { kubeconfig, context, cluster, user, as, asGroup = [], requestTimeout } = flags;
+  const requestTimeoutMs = requestTimeout === undefined ? undefined : parseRequestTimeout(requestTimeout);
+  if (requestTimeout !== undefined && requestTimeoutMs === undefined)
+    throw new AccessError('credentials', `--request-timeout ${requestTimeout} is no time: write 30s, 2m or seconds`);
+  return {
+    env,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(user === undefined ? {} : { user }),
+    ...(as === undefined ? {} : { as }),
+    ...(asGroup.length === 0 ? {} : { asGroups: asGroup }),
+    requestTimeoutMs: requestTimeoutMs ?? defaultTimeoutMs,
+  };
+}
+
+/** Of one request, in milliseconds: a question should not hang on a server that is gone. */
+const defaultTimeoutMs = 30_000;
+
+type RawObject = Readonly<Record<string, unknown>>;
+
+class Reading {
+  readonly #access: KubeAccess;
+  readonly #context: Context;
+  readonly #flags: LiveFlags;
+  readonly #objects: RawObject[] = [];
+  readonly #help = new Set<string>();
+  readonly #unreadPolicies = new Set<string>();
+  #allPoliciesUnread = false;
+  #owners = false;
+
+  constructor(access: KubeAccess, context: Context, flags: LiveFlags) {
+    this.#access = access;
+    this.#context = context;
+    this.#flags = flags;
+  }
+
+  async run(question: LiveQuestion): Promise<LiveObjects> {
+    const ends = [question.from, question.to].map((text) => scopeOf(text, question.namespace));
+    const spaces = new Set(ends.flatMap((end) => (end.kind === 'object' ? [end.namespace] : [])));
+    const asksService = ends.some((end) => end.kind === 'object' && end.object === 'Service');
+    const everything = ends.some((end) => end.kind === 'address' || end.kind === 'block');
+    if (asksService && question.dnsNamespace !== undefined) spaces.add(question.dnsNamespace);
+
+    const [pods, services] = await Promise.all([
+      everything ? this.#everywhere('Pod', spaces) : this.#inEach('Pod', spaces),
+      everything ? this.#everywhere('Service', spaces) : asksService ? this.#inEach('Service', spaces) : [],
+      this.#readNodes(),
+      ...ends.map((end) => this.#readWorkload(end)),
+    ]);
+    for (const end of ends) {
+      if (end.kind !== 'address') continue;
+      for (const owner of [...pods, ...services]) if (hasAddress(owner, end.address)) spaces.add(namespaceOf(owner));
+    }
+    const translated = asksService || services.some((service) => spaces.has(namespaceOf(service)));
+    await Promise.all([
+      this.#readNamespaces(spaces),
+      this.#readPolicies(
+        spaces,
+        ends.some(({ kind }) => kind === 'block'),
+      ),
+      translated ? this.#inEach('EndpointSlice', spaces) : [],
+    ]);
+    return this.#loaded();
+  }
+
+  async #inEach(kind: Kind, spaces: Iterable<string>): Promise<readonly RawObject[]> {
+    const lists = await Promise.all([...spaces].map((namespace) => this.#list(kind, namespace)));
+    return lists.flat();
+  }
+
+  /** The whole cluster; without that right only the namespaces of the ends, and then an address may be anyone's. */
+  async #everywhere(kind: Kind, spaces: ReadonlySet<string>): Promise<readonly RawObject[]> {
+    const all = await this.#tryList(kind);
+    if (all !== undefined) return all;
+    if (kind === 'Pod') this.#owners = true;
+    return await this.#inEach(kind, spaces);
+  }
+
+  async #readNodes(): Promise<void> {
+    if ((await this.#tryList('Node')) === undefined) this.#owners = true;
+  }
+
+  /** All of them; without that right only those that matter, one by one. */
+  async #readNamespaces(spaces: ReadonlySet<string>): Promise<void> {
+    const answer = await readCollection(this.#access, kinds.Namespace, this.#context.signal);
+    if (answer.kind === 'read') this.#objects.push(...answer.objects);
+    if (answer.kind !== 'forbidden') return;
+    for (const name of spaces) {
+      const one = await readObject(this.#access, kinds.Namespace, name, this.#context.signal);
+      if (one.kind === 'read') this.#objects.push(...one.objects);
+      if (one.kind === 'forbidden')
+        this.#help.add(`to know the labels of namespace ${name}: allow "get" on namespaces (ClusterRole)`);
+    }
+  }
+
+  async #readPolicies(spaces: ReadonlySet<string>, everywhere: boolean): Promise<void> {
+    if (everywhere) {
+      if ((await this.#tryList('NetworkPolicy')) === undefined) this.#allPoliciesUnread = true;
+      return;
+    }
+    await Promise.all(
+      [...spaces].map(async (namespace) => {
+        if ((await this.#tryList('NetworkPolicy', namespace)) === undefined) this.#unreadPolicies.add(namespace);
+      }),
+    );
+  }
+
+  /** Workloads only help to find pods: their pods' owners are enough where they cannot be read. */
+  async #readWorkload(end: EndScope): Promise<void> {
+    if (end.kind !== 'object' || !(end.object in kinds)) return;
+    if (end.object === 'Pod' || end.object === 'Service' || end.object === 'Node') return;
+    const collection = { ...kinds[end.object], namespace: end.namespace };
+    const answer = await readObject(this.#access, collection, end.name, this.#context.signal);
+    if (answer.kind === 'read') this.#objects.push(...answer.objects);
+  }
+
+  async #list(kind: Kind, namespace?: string): Promise<readonly RawObject[]> {
+    return (await this.#tryList(kind, namespace)) ?? [];
+  }
+
+  /** `undefined` if it may not be read, which is remembered with what would help. */
+  async #tryList(kind: Kind, namespace?: string): Promise<readonly RawObject[] | undefined> {
+    const collection: Collection = { ...kinds[kind], ...(namespace === undefined ? {} : { namespace }) };
+    const answer = await readCollection(this.#access, collection, this.#context.signal);
+    if (answer.kind === 'forbidden') {
+      this.#help.add(grantText(collection));
+      return undefined;
+    }
+    if (answer.kind === 'not-found') {
+      if (kind === 'EndpointSlice') return [];
+      throw new LiveError('refused', `${this.#access.server} is no Kubernetes API: it has no ${collection.plural}`);
+    }
+    this.#objects.push(...answer.objects);
+    return answer.objects;
+  }
+
+  #loaded(): LiveObjects {
+    const unique = new Map(this.#objects.map((raw) => [titleOf(raw), raw]));
+    const documents = [...unique.values()].map((raw) => new LiveDocument(raw, placeName(raw)));
+    const decoded = decodeDocuments(documents);
+    const sourced = withSources(decoded.objects, this.#context.cwd, this.#flags.sourceDir);
+    return {
+      name: this.#access.server,
+      loaded: {
+        objects: sourced.objects,
+        others: decoded.others,
+        diagnostics: [...decoded.diagnostics, ...sourced.diagnostics],
+        files: [],
+      },
+      unread: {
+        policies: this.#allPoliciesUnread ? 'all' : this.#unreadPolicies,
+        owners: this.#owners,
+        help: [...this.#help].sort(),
+      },
+    };
+  }
+}
+
+/** What of a cluster the text of an end leads to. */
+type EndScope =
+  | { readonly kind: 'object'; readonly object: EndKind; readonly namespace: string; readonly name: string }
+  | { readonly kind: 'address'; readonly address: string }
+  | { readonly kind: 'block' | 'node' };
+
+/** As `locate` reads it: in `a/b` a kind wins over a namespace. */
+function scopeOf(text: string, namespace: string): EndScope {
+  const address = parseIp(text);
+  if (address !== undefined) return { kind: 'address', address };
+  if (parseCidr(text) !== undefined) return { kind: 'block' };
+  const [first = '', second, third] = text.split('/');
+  const kind = parseKind(third === undefined ? first : (second ?? ''));
+  if (third !== undefined) return object(kind ?? 'Pod', first, third);
+  if (second === undefined) return object('Pod', namespace, first);
+  return kind === undefined ? object('Pod', first, second) : object(kind, namespace, second);
+}
+
+function object(kind: EndKind, namespace: string, name: string): EndScope {
+  return kind === 'Node' ? { kind: 'node' } : { kind: 'object', object: kind, namespace, name };
+}
+
+function grantText({ apiVersion, plural, namespace }: Collection): string {
+  const group = apiVersion.includes('/') ? `.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : '';
+  const place = namespace === undefined ? 'in the cluster' : `in namespace ${namespace}`;
+  const role = namespace === undefined ? 'ClusterRole' : 'Role';
+  return `to read ${plural} ${place}: allow "list" on ${plural}${group} (${role}), or ask as somebody who may (--as, --user)`;
+}
+
+function metadataOf(raw: RawObject): { readonly name: string; readonly namespace?: string } {
+  return raw['metadata'] as { readonly name: string; readonly namespace?: string };
+}
+
+function namespaceOf(raw: RawObject): string {
+  return metadataOf(raw).namespace ?? '';
+}
+
+function titleOf(raw: RawObject): string {
+  return `${String(raw['kind'])} ${namespaceOf(raw)}/${metadataOf(raw).name}`;
+}
+
+function placeName(raw: RawObject): string {
+  const { name, namespace } = metadataOf(raw);
+  return namespace === undefined ? `${String(raw['kind']).toLowerCase()}/${name}` : `${namespace}/${name}`;
+}
+
+/** Whether a pod, or a Service by any of its addresses, has this address. The text is canonical on our side only. */
+function hasAddress(raw: RawObject, address: string): boolean {
+  const status = raw['status'] as
+    { readonly podIP?: string; readonly podIPs?: readonly { readonly ip?: string }[] } | undefined;
+  const spec = raw['spec'] as
+    | { readonly clusterIPs?: readonly string[]; readonly clusterIP?: string; readonly externalIPs?: readonly string[] }
+    | undefined;
+  const balancer = raw['status'] as
+    { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } } | undefined;
+  const all =
+    raw['kind'] === 'Pod'
+      ? [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)]
+      : [
+          spec?.clusterIP,
+          ...(spec?.clusterIPs ?? []),
+          ...(spec?.externalIPs ?? []),
+          ...(balancer?.loadBalancer?.ingress ?? []).map(({ ip }) => ip),
+        ];
+  return all.some((text) => text !== undefined && parseIp(text) === address);
+}

@@ -1,0 +1,93 @@
+import { worst } from './explanation.ts';
+import type { EndRef, Explanation, FlowStep, MissingFact, Outcome, SideExplanation, Step } from './explanation.ts';
+
+/** What of a cluster could not be read, as far as answers depend on it. */
+export interface Unread {
+  /** Namespaces whose policies are not known; `all` if none is. */
+  readonly policies: ReadonlySet<string> | 'all';
+  /** Pods or nodes are not all known: an address may be somebody's. */
+  readonly owners: boolean;
+  /** What would have to be allowed, one line each. */
+  readonly help: readonly string[];
+}
+
+/**
+ * An answer as far as it holds without what could not be read: a side that unread policies could isolate or open is
+ * undecided, and so is a flow of an address that could be a pod's or a node's.
+ */
+export function withUnread(explanation: Explanation, unread: Unread): Explanation {
+  const missing: MissingFact[] = [];
+  const steps = explanation.steps.map((step) => undecided(step, unread, missing));
+  const isUnknown = missing.length > 0;
+  if (!isUnknown) {
+    return explanation.verdict === 'UNKNOWN'
+      ? { ...explanation, help: [...explanation.help, ...unread.help] }
+      : explanation;
+  }
+  const verdict = worst(steps.flatMap(outcomesOf));
+  const codes = verdict === 'UNKNOWN' ? (['E090'] as const) : explanation.codes;
+  const known = new Map([...explanation.missingFacts, ...missing].map((fact) => [JSON.stringify(fact), fact]));
+  return {
+    ...explanation,
+    verdict,
+    codes: verdict === 'DENIED' || verdict === 'UNKNOWN' ? codes : [],
+    steps,
+    missingFacts: verdict === 'UNKNOWN' ? [...known.values()] : explanation.missingFacts,
+    // What was said of an open or closed side no longer holds.
+    notes: [],
+    warnings: explanation.warnings.filter(({ code }) => code !== undefined),
+    help: [...explanation.help, ...unread.help],
+  };
+}
+
+function outcomesOf(step: Step): readonly Outcome[] {
+  if (step.kind === 'flow') return [step.verdict];
+  return step.kind === 'dns' && (step.verdict === 'DENIED' || step.verdict === 'UNKNOWN') ? [step.verdict] : [];
+}
+
+function undecided(step: Step, unread: Unread, missing: MissingFact[]): Step {
+  if (step.kind === 'flow') return undecidedFlow(step, unread, missing);
+  if (step.kind !== 'dns' || step.verdict === null) return step;
+  const flows = step.flows.map((flow) => undecidedFlow(flow, unread, missing));
+  return { ...step, flows, verdict: worst(flows.map(({ verdict }) => verdict)) };
+}
+
+function undecidedFlow(step: FlowStep, unread: Unread, missing: MissingFact[]): FlowStep {
+  const egress = undecidedSide(step.egress, unread, missing);
+  const ingress = undecidedSide(step.ingress, unread, missing);
+  const stranger = unread.owners
+    ? [step.from, step.to].find(({ kind }) => kind === 'Address' || kind === 'Block')
+    : undefined;
+  const changed = egress !== step.egress || ingress !== step.ingress;
+  if (stranger === undefined && !changed) return step;
+  const sides = [egress.verdict, ingress.verdict];
+  const certain = sides.includes('deny') && stranger === undefined;
+  if (certain) return { ...step, egress, ingress };
+  if (stranger !== undefined) missing.push({ object: stranger, facts: 'owner', neededBy: 'whose address it is' });
+  return { ...step, egress, ingress, verdict: 'UNKNOWN', codes: ['E090'] };
+}
+
+/** Policies add up: what one admits stays admitted; what is open or refused without them may change. */
+function undecidedSide(side: SideExplanation, { policies }: Unread, missing: MissingFact[]): SideExplanation {
+  const namespace = namespaceOf(side.subject);
+  if (namespace === undefined || (policies !== 'all' && !policies.has(namespace))) return side;
+  if (side.code !== 'E001' && side.verdict !== 'deny') return side;
+  missing.push({
+    object: { kind: 'Namespace', name: namespace },
+    facts: 'policies',
+    neededBy: `${side.direction} of ${side.name}`,
+  });
+  return {
+    ...side,
+    verdict: 'unknown',
+    code: 'E090',
+    isolated: 'unknown',
+    why: `undecided (the policies of namespace ${JSON.stringify(namespace)} could not be read)`,
+    closest: [],
+    suggestions: [],
+  };
+}
+
+function namespaceOf(ref: EndRef): string | undefined {
+  return 'namespace' in ref ? ref.namespace : undefined;
+}

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import type { Installed } from '../../src/explain/installed-answer.ts';
+import { LabAgent } from '../lab/agent.ts';
+import { addressOf } from '../lab/pod.ts';
+import { CommandError } from '../lab/run.ts';
+import { createScenario } from '../lab/scenario.ts';
+import type { Scenario } from '../lab/scenario.ts';
+
+const policyFile = join(import.meta.dirname, '../../examples/01-database-api/policy.yaml');
+const bin = join(import.meta.dirname, '../../bin/policy.mjs');
+
+interface Answer {
+  readonly verdict: string;
+  readonly codes: readonly string[];
+  readonly installed: Installed | null;
+}
+
+describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mode) => {
+  let scenario: Scenario;
+  let agent: LabAgent;
+
+  beforeAll(async () => {
+    scenario = await createScenario(mode);
+    scenario.manifests.writeText('policy.yaml', readFileSync(policyFile, 'utf8'));
+    agent = await LabAgent.start(scenario.node, scenario.manifests.path);
+  });
+  afterAll(async () => {
+    await scenario?.lab.close();
+  });
+
+  const explain = async (...args: string[]): Promise<{ readonly code: number | null; readonly out: string }> => {
+    const command = [process.execPath, bin, 'explain', '-f', scenario.manifests.path, '--node=node-1', ...args];
+    try {
+      return { code: 0, out: await scenario.node.run(...command) };
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      return { code: error.exitCode, out: error.stderr };
+    }
+  };
+  const answer = async (...args: string[]): Promise<Answer & { readonly code: number | null }> => {
+    const { code, out } = await explain('-o', 'json', ...args);
+    const begin = out.indexOf('{');
+    return { code, ...(JSON.parse(out.slice(begin, out.lastIndexOf('}') + 1)) as Answer) };
+  };
+  const deciding = (found: Answer): readonly string[] =>
+    (found.installed?.flows ?? []).flatMap(({ chains }) =>
+      chains.map(({ direction, chain, verdict }) => `${direction} ${chain} ${verdict}`),
+    );
+  const connect = async (from: 'web' | 'api'): Promise<void> => {
+    const { database } = scenario.pods;
+    const to = { to: addressOf(database, 'IPv4'), port: 5432, protocol: 'tcp' as const };
+    await scenario.lab.traffic.listen(database, 'tcp', 5432);
+    await scenario.lab.traffic.probe({ from: scenario.pods[from], ...to });
+  };
+
+  test('shows the chain, handle, element and policy that admit a flow', async () => {
+    const found = await answer('--family', '4', 'default/api', 'default/database:5432');
+    expect(found).toMatchObject({ code: 0, verdict: 'ALLOWED', codes: [] });
+    const veth = scenario.pods.database.hostInterface;
+    expect(deciding(found)).toContain(`ingress pod-${veth}-ingress accept`);
+    const ingress = found.installed?.flows[0]?.chains.find(({ direction }) => direction === 'ingress');
+    expect(ingress?.handle).toBeGreaterThan(0);
+    expect(ingress?.rules[0]).toMatchObject({ policy: 'default/database', direction: 'ingress' });
+    expect(ingress?.lookups.some(({ element }) => element === addressOf(scenario.pods.api, 'IPv4'))).toBe(true);
+    const listed = await scenario.node.run('nft', '-a', 'list', 'chain', 'inet', 'nftpolicy', `pod-${veth}-ingress`);
+    expect(listed).toContain(`accept comment "default/database ingress[0]" # handle ${ingress?.handle ?? ''}\n`);
+  });
+
+  test('shows the drop of a denied flow with the packets on record', async () => {
+    await connect('web');
+    const { code, out } = await explain('--family', '4', 'default/web', 'default/database:5432');
+    expect(code).toBe(1);
+    const veth = scenario.pods.database.hostInterface;
+    expect(out).toMatch(new RegExp(`node-1 +ingress +chain pod-${veth}-ingress +handle \\d+ +drop +\\d+ packets?`));
+    expect(out).not.toContain('differs on');
+  });
+
+  test('traces a real packet over the rules that are listed', async () => {
+    for (const [from, last] of [
+      ['api', 'accept'],
+      ['web', 'drop'],
+    ] as const) {
+      const asking = answer('--family', '4', '--trace', '20', `default/${from}`, 'default/database:5432');
+      const traffic = (async () => {
+        let done = false;
+        void asking.finally(() => (done = true));
+        while (!done) await connect(from);
+      })();
+      const { trace } = (await asking).installed ?? {};
+      await traffic;
+      expect(trace?.kernel).toEqual(trace?.simulated);
+      expect(trace).toMatchObject({ state: 'seen', same: true });
+      expect(trace?.kernel.at(-1)?.verdict).toBe(last);
+    }
+    expect(await scenario.node.run('nft', 'list', 'tables')).not.toContain('nftpolicy-trace');
+  });
+
+  test('says so when no packet comes in time', async () => {
+    const { out } = await explain('--family', '4', '--trace', '1', 'default/api', 'default/database:5433');
+    expect(out).toContain('no packet of this flow came within 1 s');
+    expect(await scenario.node.run('nft', 'list', 'tables')).not.toContain('nftpolicy-trace');
+  });
+
+  test('is loud about a kernel that does something else', async () => {
+    await agent.stop('SIGKILL');
+    const veth = scenario.pods.database.hostInterface;
+    const before = await answer('--family', '4', 'default/api', 'default/database:5432');
+    const rule = before.installed?.flows[0]?.chains.find(({ direction }) => direction === 'ingress');
+    const chain = `pod-${veth}-ingress`;
+    await scenario.node.run('nft', 'delete', 'rule', 'inet', 'nftpolicy', chain, 'handle', String(rule?.handle));
+    const missing = await explain('--family', '4', 'default/api', 'default/database:5432');
+    expect(missing.code).toBe(1);
+    expect(missing.out).toMatch(/^DENIED\[E070\] {2}default\/api -> default\/database/m);
+    expect(missing.out).toMatch(/differs on node-1: default\/database, rule 1 is not installed in chain pod-/);
+    expect(missing.out).toContain('policies say ALLOWED');
+    expect(missing.out).toContain('no agent answers at');
+
+    await scenario.node.run('nft', 'insert', 'rule', 'inet', 'nftpolicy', chain, 'accept');
+    const open = await explain('--family', '4', 'default/web', 'default/database:5432');
+    expect(open.code).toBe(0);
+    expect(open.out).toMatch(/^ALLOWED\[E070,/m);
+    expect(open.out).toMatch(/differs on node-1: chain pod-.* handle \d+ accepts it, a rule of no policy/);
+    expect(open.out).toContain('policies say DENIED');
+  });
+
+  test('does not guess about rules it cannot follow', async () => {
+    const veth = scenario.pods.database.hostInterface;
+    const chain = `pod-${veth}-ingress`;
+    await scenario.node.run('nft', 'insert', 'rule', 'inet', 'nftpolicy', chain, 'meta', 'mark', '7', 'accept');
+    const { code, out } = await explain('--family', '4', 'default/web', 'default/database:5432');
+    expect(out).toContain('cannot be followed');
+    expect(out).toMatch(/^UNKNOWN\[E070/m);
+    expect(code).toBe(3);
+  });
+
+  test('says that nothing is enforced where there is no table', async () => {
+    await scenario.node.run(process.execPath, bin, 'cleanup');
+    const denied = await explain('default/web', 'default/database:5432');
+    expect(denied.out).toMatch(/^UNKNOWN\[E071\]/m);
+    expect(denied.code).toBe(3);
+    expect((await explain('default/api', 'default/database:5432')).code).toBe(0);
+  });
+
+  test('cleanup removes what a killed trace leaves', async () => {
+    await scenario.node.nft('table inet nftpolicy-trace { }\ntable bridge nftpolicy-trace { }\n');
+    await scenario.node.run(process.execPath, bin, 'cleanup');
+    expect(await scenario.node.run('nft', 'list', 'tables')).not.toContain('nftpolicy');
+  });
+});
