@@ -78,7 +78,10 @@ function addTest(program: Command, context: Context, finish: Finish): void {
   program
     .command('test')
     .description('judge the flows of test folders by the policies in them')
-    .argument('<dir...>', 'folders with cluster.{yaml,json} and flows.{yaml,json}, or folders of such folders')
+    .argument(
+      '<dir...>',
+      'folders with cluster.yaml (and policies.yaml) and flows.yaml, or folders of such folders; .json too',
+    )
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
     .option('-q, --quiet', 'print nothing but failures', false)
     .action(async (directories: string[], options: { output: 'text' | 'json'; quiet: boolean }) => {

@@ -79,9 +79,22 @@ export function newRuleDraft(
     if (written === undefined || peer === undefined) continue;
     const ports = flow.port === undefined ? [] : (dnsPorts(context) ?? [portLine(flow.protocol, flow.port)]);
     const edit = addedRule(written, direction, peer, ports);
-    if (edit !== undefined) return { code, help: help ?? `add a rule to ${policy.key}`, policy, edits: [edit] };
+    if (edit !== undefined)
+      return { code, help: help ?? newRuleHelp(policy, context, direction), policy, edits: [edit] };
   }
   return undefined;
+}
+
+/** An unlabelled pod cannot be told from its neighbours: a rule that reaches it reaches them all. */
+function newRuleHelp(policy: NetworkPolicy, context: FlowContext, direction: Direction): string {
+  const { end } = otherOf(context, direction);
+  const rule = `add a rule to ${policy.key}`;
+  if (end.kind !== 'pod' || end.pod.labels.size > 0) return rule;
+  return `${rule}; ${unlabelledWarning(end.pod.name)}`;
+}
+
+function unlabelledWarning(pod: string): string {
+  return `${pod} has no labels, so this means every pod of its namespace: a label on it would be narrower`;
 }
 
 function peerOf(context: FlowContext, direction: Direction, policy: NetworkPolicy): readonly string[] | undefined {
@@ -160,8 +173,11 @@ function peerHelp(code: ReasonCode, rule: number, context: FlowContext, directio
       return `add the other family to rule ${rule + 1}`;
     case 'E011':
       return `name the namespace of ${name} beside its labels`;
-    default:
-      return `add ${name} to rule ${rule + 1}`;
+    default: {
+      const { end } = otherOf(context, direction);
+      const warning = end.kind === 'pod' && end.pod.labels.size === 0 ? `; ${unlabelledWarning(end.pod.name)}` : '';
+      return `add ${name} to rule ${rule + 1}${warning}`;
+    }
   }
 }
 

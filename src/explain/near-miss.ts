@@ -136,7 +136,8 @@ export function isolateCandidates(context: FlowContext, direction: Direction): r
 function isSlip({ groups, distance }: RuleConditions): boolean {
   const [only] = groups;
   if (groups.length !== 1 || only === undefined) return false;
-  return distance <= 3 || only.lint === 'NP213' || only.lint === 'NP504';
+  // A bare podSelector that reaches the pod's namespace: of two conditions, the unwritten one holds.
+  return only.kind === 'podSelector' || distance <= 3 || only.lint === 'NP213' || only.lint === 'NP504';
 }
 
 /** The first failing of namespace, labels, address, protocol, port: the groups come in that order. */

@@ -37,6 +37,13 @@ test('a directory gives its manifests sorted by name, not those below it', () =>
   expect(titles(loadManifests({ paths: [root], recursive: true }))).toContain('Pod default/e');
 });
 
+test('the expectations beside the objects of a folder are no object', () => {
+  write('a.yaml', pod('a'));
+  const flows = write('flows.yaml', 'flows: []\n');
+  expect(loadManifests({ paths: [root] }).diagnostics).toEqual([]);
+  expect(loadManifests({ paths: [flows] }).diagnostics).not.toEqual([]);
+});
+
 test('a file is read whatever its name, and once however often it is reached', () => {
   const path = write('manifest.txt', pod('a'));
   symlinkSync(path, join(root, 'link.yaml'));

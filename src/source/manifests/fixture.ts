@@ -99,11 +99,18 @@ const stepsFile: z.ZodType<{ readonly steps: readonly RawStep[] }> = z.strictObj
 
 const endings = ['json', 'yaml', 'yml'] as const;
 
-/** Reads a folder of `cluster.{json,yaml}` and `flows.{json,yaml}`. Never throws on bad input. */
+/** Policies may stand in a file of their own. */
+const policyNames = ['policies', 'policy'] as const;
+
+/**
+ * Reads a folder of `cluster.{json,yaml}` and `flows.{json,yaml}`, with `policies` or `policy` beside them if they are
+ * there. Never throws on bad input.
+ */
 export function loadCase(folder: string): CaseFixture {
   const cluster = caseFile(folder, 'cluster');
   const flows = caseFile(folder, 'flows');
-  const loaded = cluster === undefined ? undefined : loadManifests({ paths: [cluster] });
+  const policies = policyNames.flatMap((name) => caseFile(folder, name) ?? []);
+  const loaded = cluster === undefined ? undefined : loadManifests({ paths: [cluster, ...policies] });
   const diagnostics: Diagnostic[] = [...(loaded?.diagnostics ?? [missing(folder, 'cluster')])];
   const expectation = flows === undefined ? undefined : readExpectation(flows, diagnostics);
   if (flows === undefined) diagnostics.push(missing(folder, 'flows'));
@@ -143,7 +150,7 @@ function collectCases(directory: string, folders: string[]): void {
   }
 }
 
-function caseFile(folder: string, name: 'cluster' | 'flows'): string | undefined {
+function caseFile(folder: string, name: 'cluster' | 'flows' | (typeof policyNames)[number]): string | undefined {
   return endings
     .map((ending) => join(folder, `${name}.${ending}`))
     .find((path) => existsSync(path) && statSync(path).isFile());

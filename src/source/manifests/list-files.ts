@@ -6,10 +6,12 @@ import { inputDiagnostic } from './input-diagnostic.ts';
 import { describeFileError } from './read-file.ts';
 
 const manifestName = /\.(?:ya?ml|json)$/;
+/** What `policy test` expects of the objects beside it: no object itself. */
+const expectationsName = /^flows\.(?:ya?ml|json)$/;
 
-/** Whether a file in a directory is read: `*.yaml`, `*.yml`, `*.json`. */
+/** Whether a file in a directory is read: `*.yaml`, `*.yml`, `*.json`, but not the `flows.yaml` of `policy test`. */
 export function isManifestName(name: string): boolean {
-  return manifestName.test(name);
+  return manifestName.test(name) && !expectationsName.test(name);
 }
 
 /**
