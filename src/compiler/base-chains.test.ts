@@ -38,6 +38,18 @@ describe('base chains', () => {
     });
   });
 
+  test('leave out what has the name of a pod and is none, and close every other interface of that name', () => {
+    const one = base({ ...routed, strangers: ['veth-up'] }, { policeNodeEgress: true });
+    expect(one['forward-egress']?.at(0)).toBe(
+      'iifname "veth*" iifname != "veth-up" iifname . ip saddr != @sources-4 goto deny',
+    );
+    expect(one['forward-egress']?.at(-1)).toBe('iifname "veth*" iifname != "veth-up" goto deny');
+    expect(one['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != "veth-up" goto deny');
+    expect(one['input-egress']?.at(-1)).toBe('iifname "veth*" iifname != "veth-up" goto deny');
+    const two = base({ ...routed, strangers: ['eth0', 'veth-a', 'veth-b'] });
+    expect(two['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != { "veth-a", "veth-b" } goto deny');
+  });
+
   test('of bridged pods dispatch by address, and are closed by the bridge, not by a block of addresses', () => {
     expect(base(bridged)).toEqual({
       'forward-egress': [

@@ -75,8 +75,9 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
   const tailComment = options.unknownPods === 'drop' ? 'unknown local pod: fail closed' : 'unknown local pod: accepted';
   const chains: DesiredChain[] = bothDirections.map(({ direction, interfaceKey, addressField, priority }) => {
     const isInterface = (name: string): Statement => match(meta(interfaceKey), name);
+    const isPods = (pattern: string): readonly Statement[] => podInterface(shape, interfaceKey, pattern);
     const rules: DesiredRule[] = [];
-    if (direction === 'egress') rules.push(...shape.routed.flatMap((pattern) => sourceCheck(pattern, options)));
+    if (direction === 'egress') rules.push(...shape.routed.flatMap((pattern) => sourceCheck(shape, pattern, options)));
     rules.push(ownRule([jump('prologue')]));
     if (shape.routed.length > 0) {
       rules.push(ownRule([vmap(meta(interfaceKey), setRef(routedMapName(direction)))]));
@@ -87,7 +88,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
         rules.push(ownRule([isInterface(name), vmap(addressPayload(family, addressField), map)]));
       }
     }
-    for (const pattern of shape.routed) rules.push(ownRule([isInterface(pattern), tail], tailComment));
+    for (const pattern of shape.routed) rules.push(ownRule([...isPods(pattern), tail], tailComment));
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
   });
@@ -95,14 +96,23 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
   return chains;
 }
 
+/** Interfaces with a name like pods have, except those that are surely no pod's. */
+function podInterface(shape: NodeShape, key: 'iifname' | 'oifname', pattern: string): readonly Statement[] {
+  const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
+  const strangers = prefix === undefined ? [] : (shape.strangers ?? []).filter((name) => name.startsWith(prefix));
+  const [first, ...others] = strangers;
+  if (first === undefined) return [match(meta(key), pattern)];
+  return [match(meta(key), pattern), match(meta(key), others.length === 0 ? first : anonymousSet(strangers), '!=')];
+}
+
 /** A pod may only send from its own addresses: ingress rules of other pods trust the source. */
-function sourceCheck(pattern: string, options: EnforcementOptions): readonly DesiredRule[] {
+function sourceCheck(shape: NodeShape, pattern: string, options: EnforcementOptions): readonly DesiredRule[] {
   return ipFamilies.map((family) => {
     const known = setRef(sourcesName(family));
     const foreign = match(concat(meta('iifname'), addressPayload(family, 'saddr')), known, '!=');
     const unbound = options.unknownPods === 'accept' ? [match(meta('iifname'), setRef(boundSet), 'in')] : [];
     return ownRule(
-      [match(meta('iifname'), pattern), ...unbound, foreign, goto(denyChain)],
+      [...podInterface(shape, 'iifname', pattern), ...unbound, foreign, goto(denyChain)],
       "source is not the pod's address",
     );
   });
@@ -140,9 +150,10 @@ function inputChain(shape: NodeShape, tail: Statement, tailComment: string): Des
       );
     }
   }
-  for (const name of [...shape.routed, ...shape.bridges.map((bridge) => bridge.name)]) {
-    rules.push(ownRule([match(meta('iifname'), name), tail], tailComment));
+  for (const pattern of shape.routed) {
+    rules.push(ownRule([...podInterface(shape, 'iifname', pattern), tail], tailComment));
   }
+  for (const { name } of shape.bridges) rules.push(ownRule([match(meta('iifname'), name), tail], tailComment));
   return { name: 'input-egress', base: { type: 'filter', hook: 'input', priority: egressPriority }, rules };
 }
 

@@ -157,7 +157,7 @@ function checkRouting(facts: HostFacts, bindings: readonly PodBinding[], options
     code: 'routed-pattern-covers-uplink',
     severity: 'warn',
     seen: `interface ${name}: ${why}`,
-    why: `${pattern} would cover it, so pods are recognised by name only: a new pod is open until its interface is seen`,
+    why: `it has the name of a pod's interface (${pattern}) and is left out: a pod behind it would be open`,
     help: `Rename ${name} so that ${pattern} does not match it.`,
   }));
   const { forwarding4, forwarding6 } = facts.settings;

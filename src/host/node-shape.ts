@@ -38,7 +38,7 @@ const FOREIGN_BRIDGE = /^(?:docker\d+|br-[0-9a-f]{12}|virbr\d+|podman\d+|lxcbr\d
  * How to recognise pods of this node, known or not. Stable while pods come and go, so that unknown pods are closed from the start:
  * with a CNI configuration it follows the plugin; without one, or with a plugin nobody knows, it takes `veth*`, cni0 and every
  * bridge that has veth ports only.
- * A pattern that would cover an uplink is replaced by the names of the interfaces it was meant for; {@link coveredUplinks} tells.
+ * Uplinks that a pattern covers are excepted from it; {@link coveredUplinks} tells.
  */
 export function nodeShape(
   facts: HostFacts,
@@ -46,11 +46,9 @@ export function nodeShape(
   node?: Node,
   options: ShapeOptions = {},
 ): NodeShape {
-  const routed = new Set<string>();
-  for (const pattern of options.routed ?? wantedPatterns(facts, bindings)) {
-    if (uplinksCoveredBy(facts, bindings, pattern).length === 0) routed.add(pattern);
-    else for (const link of routedCandidates(facts)) if (matchesPattern(pattern, link.name)) routed.add(link.name);
-  }
+  const routed = new Set(options.routed ?? wantedPatterns(facts, bindings));
+  const covered = coveredUplinks(facts, bindings, options).map((uplink) => uplink.interface);
+  const strangers = [...new Set(covered)].sort();
   for (const binding of bindings) {
     if (binding.attachment.kind !== 'routed') continue;
     if (![...routed].some((pattern) => matchesPattern(pattern, binding.interface))) routed.add(binding.interface);
@@ -62,7 +60,7 @@ export function nodeShape(
     podCidrs: podCidrsOf(facts, name, node),
     ...ownAddresses(facts, name),
   }));
-  return { routed: [...routed].sort(), bridges };
+  return { routed: [...routed].sort(), ...(strangers.length > 0 && { strangers }), bridges };
 }
 
 /** Whether an nftables interface pattern (`veth*`, or an exact name) matches a name. */
@@ -70,7 +68,7 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
-/** Uplinks that the node's patterns would cover: where they exist, a routed pod is closed only once its interface was seen. */
+/** Uplinks that the node's patterns would cover: what passes them is not judged as a pod's. */
 export function coveredUplinks(
   facts: HostFacts,
   bindings: readonly PodBinding[],

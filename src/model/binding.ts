@@ -30,6 +30,8 @@ export type BridgePorts =
 export interface NodeShape {
   /** Patterns (`veth*`) or exact names of host interfaces of routed pods; empty if no pod is routed. */
   readonly routed: readonly string[];
+  /** Interfaces that a pattern of `routed` covers and that are surely no pod's: an uplink with a pod-like name. */
+  readonly strangers?: readonly string[];
   readonly bridges: readonly {
     readonly name: string;
     readonly ports: BridgePorts;
