@@ -444,7 +444,23 @@ describe('the enforcer', () => {
     enforcer.setDesired(broken);
     await expect(enforcer.idle()).rejects.toThrow('broken');
     expect(enforcer.status().problems).toMatchObject([{ kind: 'defect' }]);
+    expect(enforcer.status().lastApply).toMatchObject({ ok: false });
     await expectEqual(executor, routedRuleset());
+  });
+
+  test('a defect that one ruleset brings to light does not keep the next one out', async () => {
+    const executor = new FakeExecutor();
+    const enforcer = started({ executor });
+    await apply(enforcer, routedRuleset());
+    const broken = new Map(routedRuleset());
+    broken.get = (): never => {
+      throw new Error('broken');
+    };
+    enforcer.setDesired(broken);
+    await expect(enforcer.idle()).rejects.toThrow('broken');
+    await apply(enforcer, bridgedRuleset());
+    expect(enforcer.status()).toMatchObject({ problems: [], lastApply: { ok: true } });
+    await expectEqual(executor, bridgedRuleset());
   });
 
   test('refuses a ruleset that would leave every pod open', () => {

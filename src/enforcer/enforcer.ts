@@ -125,15 +125,30 @@ export class Enforcer {
       this.#dirty = true;
       this.#wake.abort();
     });
-    this.#loop = this.#work().catch((cause: unknown) => {
-      // An aborted call rejects with the reason of the signal.
-      if (this.#stop.signal.aborted) return;
-      // A defect of ours: the kernel keeps the last good rules, whoever waits is told.
-      this.#loopError = { cause };
-      this.#failure = { kind: 'defect', message: String(cause), closed: [] };
-      for (const waiter of [...this.#idlers.splice(0), ...this.#verifications.splice(0)]) waiter.reject(cause);
-      this.#report();
-    });
+    this.#loop = this.#keepWorking();
+  }
+
+  /** A defect of ours meets one ruleset: the kernel keeps the last good rules, whoever waits is told, the next ruleset is tried. */
+  async #keepWorking(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#work();
+      } catch (cause) {
+        // An aborted call rejects with the reason of the signal.
+        if (this.#stop.signal.aborted) return;
+        this.#loopError = { cause };
+        this.#failure = { kind: 'defect', message: String(cause), closed: [] };
+        for (const waiter of [...this.#idlers.splice(0), ...this.#verifications.splice(0)]) waiter.reject(cause);
+        this.#lastApply = { ok: false, at: this.#clock.now(), error: String(cause) };
+        this.#report();
+        await this.#clock.sleep(this.#retryMs, this.#wake.signal);
+        this.#loopError = undefined;
+        // The kernel may hold anything between the old and the new state.
+        this.#dataplane = undefined;
+        this.#quarantine = new Quarantine();
+        this.#retryAt = this.#clock.now();
+      }
+    }
   }
 
   /**
@@ -145,6 +160,7 @@ export class Enforcer {
     if (ruleset === this.#desired) return;
     this.#desired = ruleset;
     this.#desiredGeneration++;
+    this.#loopError = undefined;
     this.#wake.abort();
   }
 

@@ -9,7 +9,7 @@ import type { ClosedElement, Part } from './withhold.ts';
  * - `refused`: a part of the ruleset is left out; `closed` dispatch elements drop everything.
  * - `not-applied`: nothing of the newest ruleset is in the kernel; the rules before it are.
  * - `unrecognised`: the rules were written, but cannot be recognised in listings.
- * - `defect`: the enforcer stopped; the rules stay.
+ * - `defect`: the enforcer failed on the newest ruleset; the rules stay. It tries again, and any newer one at once.
  */
 export interface Problem {
   readonly kind: 'refused' | 'not-applied' | 'unrecognised' | 'defect';
