@@ -138,9 +138,11 @@ describe.each(worlds)('a $mode node with pods of $family', ({ mode, podCidrs }) 
     const shape = nodeShape(facts, bindings);
     const texts = shape.bridges.map((bridge) => ({ ...bridge, podCidrs: bridge.podCidrs.map(({ text }) => text) }));
     const cni0 = { name: 'cni0', ports: { kind: 'pattern', pattern: 'veth*' }, podCidrs: [...podCidrs].sort() };
+    // The plugin gives the bridge the first address of each range.
+    const addresses = cni0.podCidrs.map((text) => text.replace(/0\/24$/, '1').replace(/\/64$/, '1'));
     const ports = facts.bridgeNameMatch ? { kind: 'bridge-name' } : cni0.ports;
     expect({ routed: shape.routed, bridges: texts }).toEqual(
-      mode === 'routed' ? { routed: ['veth*'], bridges: [] } : { routed: [], bridges: [{ ...cni0, ports }] },
+      mode === 'routed' ? { routed: ['veth*'], bridges: [] } : { routed: [], bridges: [{ ...cni0, ports, addresses }] },
     );
     expect(nodeShape(facts, []).routed).toEqual(shape.routed);
   });
