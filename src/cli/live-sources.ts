@@ -40,11 +40,16 @@ export function withSources(
     if (path !== undefined && !files.has(path)) files.set(path, read(path));
     const written = (path === undefined ? undefined : files.get(path)?.get(title)) ?? inDirectory?.get(title);
     if (written === undefined) return live;
-    if (sameContent(written.object, live.object)) return { ...live, document: written.document };
+    if (sameContent(asWritten(written), asWritten(live))) return { ...live, document: written.document };
     if (live.object.kind === 'NetworkPolicy') diagnostics.push(differs(title, written));
     return live;
   });
   return { objects: found, diagnostics };
+}
+
+/** Without the identity that the server gives. */
+function asWritten({ object }: LoadedObject): unknown {
+  return 'uid' in object ? { ...object, uid: '' } : object;
 }
 
 /** Only regular files below the directory: the annotation is written by whoever may write the object. */

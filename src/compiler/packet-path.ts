@@ -68,6 +68,11 @@ function runNode(name: NodeName, node: NodeRules, flow: Flow): NodeOutcome[] {
     const family = 'bridge' as const;
     outcomes.push({ node: name, family, ...simulate(bridge, 'guard', guard), chain: 'guard-egress', packet: guard });
   }
+  const delivered = deliveredFrame(name, node, flow, packet);
+  if (bridge?.chains.has('delivery') === true && delivered !== undefined) {
+    const outcome = simulate(bridge, 'delivery', delivered);
+    outcomes.push({ node: name, family: 'bridge', ...outcome, chain: 'delivery-ingress', packet: delivered });
+  }
   const chains = fromNode ? [] : toNode ? ['input-egress'] : ['forward-egress', 'forward-ingress'];
   for (const chain of chains) {
     if (inet.chains.has(chain)) {
@@ -124,4 +129,14 @@ function guardFrame(name: NodeName, node: NodeRules, flow: Flow, packet: Packet)
     ibrname: binding.attachment.bridge,
     etherSource: binding.mac,
   };
+}
+
+/** The frame a bridged pod receives from another port of its bridge, at its own port. */
+function deliveredFrame(name: NodeName, node: NodeRules, flow: Flow, packet: Packet): Packet | undefined {
+  if (flow.from.kind !== 'pod' || flow.to.kind !== 'pod') return undefined;
+  if (flow.from.pod.node !== name || flow.to.pod.node !== name) return undefined;
+  const [source, target] = [flow.from, flow.to].map(({ pod }) => node.bindings.get(pod.key));
+  if (source?.attachment.kind !== 'bridged' || target?.attachment.kind !== 'bridged') return undefined;
+  if (source.attachment.bridge !== target.attachment.bridge || source === target) return undefined;
+  return { ...packet, iifname: source.interface, oifname: target.interface, ibrname: source.attachment.bridge };
 }

@@ -1,0 +1,208 @@
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+
+import { namespaceObject, podObject } from '../api-server/objects-for-tests.ts';
+import { TestApiServer } from '../api-server/server.ts';
+import type { Json, Plural } from '../api-server/truth.ts';
+import { runPolicy } from '../support/run-policy.ts';
+import type { CommandResult } from '../support/run-policy.ts';
+
+const egress = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  metadata: { name: 'web-egress', namespace: 'shop' },
+  spec: {
+    podSelector: { matchLabels: { app: 'web' } },
+    policyTypes: ['Egress'],
+    egress: [
+      { to: [{ podSelector: { matchLabels: { app: 'cache' } } }] },
+      { to: [{ podSelector: { matchLabels: { app: 'api' } } }], ports: [{ protocol: 'TCP', port: 8080 }] },
+    ],
+  },
+} as const;
+
+describe('policy explain on a cluster', () => {
+  let directory: string;
+  let kubeconfig: string;
+  let server: TestApiServer;
+
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'explain-live-'));
+    kubeconfig = join(directory, 'kubeconfig');
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+  beforeEach(async () => {
+    await server?.stop();
+    server = new TestApiServer();
+    await server.start();
+    writeFileSync(kubeconfig, server.kubeconfig());
+    const create = (plural: Plural, ...objects: readonly Json[]): void => {
+      for (const object of objects) server.truth.create(plural, object);
+    };
+    create('namespaces', namespaceObject('shop'), namespaceObject('payments'));
+    create(
+      'pods',
+      podObject({ name: 'web-1', namespace: 'shop', labels: { app: 'web' }, ip: '10.244.1.10', node: 'node-a' }),
+      podObject({ name: 'api-1', namespace: 'shop', labels: { app: 'api' }, ip: '10.244.2.11', node: 'node-b' }),
+      podObject({
+        name: 'gateway-0',
+        namespace: 'payments',
+        labels: { app: 'gateway' },
+        ip: '10.244.2.12',
+        node: 'node-b',
+      }),
+    );
+    create('networkpolicies', egress);
+  });
+  afterAll(async () => {
+    await server?.stop();
+  });
+
+  const ask = async (...args: string[]): Promise<CommandResult> =>
+    await runPolicy(['explain', '--kubeconfig', kubeconfig, ...args], { cwd: directory });
+  const lists = (): readonly string[] => server.requests.map(({ verb, plural }) => `${verb} ${plural}`);
+
+  test('names fields of the rendered objects where there is no file', async () => {
+    const { code, stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(code).toBe(0);
+    expect(stdout).toContain('admitted by shop/web-egress, rule 2');
+    expect(stdout).toContain('--> shop/web-egress#spec.egress[1].to[0].podSelector.matchLabels.app\n');
+    expect(stdout).toMatch(/\d+ \| +port: 8080/);
+    expect(stdout).toContain(`judged 1 policy, 2 pods, 0 services, 2 namespaces, 0 nodes from ${server.url}\n`);
+  });
+
+  test('reads only what the question needs', async () => {
+    await ask('-n', 'shop', 'web-1', 'payments/gateway-0:8080');
+    expect([...lists()].sort()).toEqual([
+      'list namespaces',
+      'list networkpolicies',
+      'list networkpolicies',
+      'list nodes',
+      'list pods',
+      'list pods',
+    ]);
+  });
+
+  test('finds the pod behind an address, and its policies', async () => {
+    const { code, stdout } = await ask('10.244.1.10', '10.244.2.12:8080');
+    expect(stdout).toMatch(/^DENIED\[E011\] {2}shop\/web-1 -> payments\/gateway-0/);
+    expect(code).toBe(1);
+  });
+
+  test('takes the namespace of the context where none is given', async () => {
+    const config = server.kubeconfig();
+    const withNamespace = JSON.parse(config) as { contexts: { context: { namespace?: string } }[] };
+    for (const entry of withNamespace.contexts) entry.context.namespace = 'shop';
+    writeFileSync(kubeconfig, JSON.stringify(withNamespace));
+    expect((await ask('web-1', 'api-1:8080')).code).toBe(0);
+  });
+
+  test('is undecided without the right to read policies, and says which right that is', async () => {
+    server.forbidden.add('list networkpolicies');
+    const { code, stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^UNKNOWN\[E090\]/);
+    expect(stdout).toContain('namespace shop: policies');
+    expect(stdout).toContain('allow "list" on networkpolicies.networking.k8s.io (Role)');
+    expect(stdout).not.toContain('UNPROTECTED');
+  });
+
+  test('is undecided without the right to read pods', async () => {
+    server.forbidden.add('list pods');
+    const { code, stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(code).toBe(3);
+    expect(stdout).toContain('pod shop/web-1: labels');
+    expect(stdout).toContain('allow "list" on pods (Role)');
+  });
+
+  test('does not take an address for a stranger while nodes cannot be read', async () => {
+    server.forbidden.add('list nodes');
+    const { code, stdout } = await ask('192.0.2.7', 'shop/api-1:8080');
+    expect(code).toBe(3);
+    expect(stdout).toContain('allow "list" on nodes (ClusterRole)');
+    expect((await ask('shop/web-1', 'shop/api-1:8080')).code).toBe(0);
+  });
+
+  test('reads namespaces one by one where they may not be listed', async () => {
+    server.forbidden.add('list namespaces');
+    expect((await ask('-n', 'shop', 'web-1', 'api-1:8080')).code).toBe(0);
+    expect(server.requests.some(({ verb, plural }) => verb === 'get' && plural === 'namespaces')).toBe(true);
+  });
+
+  test('shows the file and line of a manifest that says the same', async () => {
+    mkdirSync(join(directory, 'deploy'), { recursive: true });
+    writeFileSync(join(directory, 'deploy/web.yaml'), `# the shop\n${stringify(egress)}`);
+    const args = ['--source-dir', 'deploy', '-n', 'shop', 'web-1', 'api-1:8080'];
+    const same = await ask(...args);
+    expect(same.stdout).toMatch(/--> deploy\/web\.yaml:\d+:\d+/);
+    expect(same.stderr).toBe('');
+    writeFileSync(join(directory, 'deploy/web.yaml'), stringify(egress).replace('8080', '8081'));
+    const other = await ask(...args);
+    expect(other.stderr).toContain('NetworkPolicy shop/web-egress in the cluster differs from deploy/web.yaml');
+    expect(other.stdout).toContain('--> shop/web-egress#spec.egress[1]');
+  });
+
+  test('follows the source annotation, but never out of the directory', async () => {
+    const annotated = (path: string): Json => ({
+      ...egress,
+      metadata: { ...egress.metadata, annotations: { 'nftpolicy.dev/source': path } },
+    });
+    mkdirSync(join(directory, 'policies'), { recursive: true });
+    writeFileSync(join(directory, 'policies/web.yaml'), stringify(egress));
+    server.truth.update('networkpolicies', annotated('policies/web.yaml:1'));
+    const { stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(stdout).toMatch(/--> policies\/web\.yaml:\d+:\d+/);
+    for (const path of ['../policies/web.yaml', join(directory, 'policies/web.yaml')]) {
+      server.truth.update('networkpolicies', annotated(path));
+      expect((await ask('-n', 'shop', 'web-1', 'api-1:8080')).stdout).toContain('--> shop/web-egress#');
+    }
+  });
+
+  test('judges files over the cluster when both are given', async () => {
+    const closed = { ...egress, spec: { podSelector: {}, policyTypes: ['Egress'] } };
+    writeFileSync(join(directory, 'closed.yaml'), stringify(closed));
+    const args = ['-f', 'closed.yaml', '-n', 'shop', 'web-1', 'api-1:8080'];
+    const [context = ''] = (JSON.parse(server.kubeconfig()) as { contexts: { name: string }[] }).contexts.map(
+      ({ name }) => name,
+    );
+    const both = await ask('--context', context, ...args);
+    expect(both.code).toBe(1);
+    expect(both.stdout).toContain(
+      `1 policy, 2 pods, 0 services, 2 namespaces, 0 nodes from closed.yaml, ${server.url}\n`,
+    );
+    expect((await ask(...args)).stdout).toContain('0 pods, 0 services, 0 namespaces, 0 nodes from closed.yaml\n');
+  });
+
+  test('goes on to the last page', async () => {
+    for (let index = 0; index < 700; index += 1) {
+      server.truth.create(
+        'pods',
+        podObject({ name: `other-${index}`, namespace: 'shop', labels: {}, ip: `10.245.${index >> 8}.${index & 255}` }),
+      );
+    }
+    const { stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(stdout).toContain('702 pods');
+  });
+
+  test('names the end that does not exist in the cluster', async () => {
+    const { code, stderr } = await ask('-n', 'shop', 'web-1', 'apu-1:8080');
+    expect(code).toBe(2);
+    expect(stderr).toContain('there is no pod shop/apu-1 in the cluster; did you mean shop/api-1?');
+  });
+
+  test('says what is wrong with the way to the cluster', async () => {
+    const refused = await ask('--context', 'nowhere', 'shop/web-1', 'shop/api-1:8080');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('there is no context "nowhere"');
+    await server.stop();
+    const gone = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(gone.code).toBe(2);
+    expect(gone.stderr).toMatch(/cannot ask https:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+    const none = await runPolicy(['explain', 'shop/web-1', 'shop/api-1:8080'], { cwd: directory });
+    expect(none.code).toBe(2);
+    expect(none.stderr).toContain('no manifests: give files or directories with -f, or a cluster with --kubeconfig');
+  });
+});
