@@ -202,7 +202,12 @@ test('a table that sleeps is woken, and nothing else is done when all else is ri
   );
   const steps = plan(
     asleep,
-    new Map([...asleep].map(([family, { flagged: _, ...table }]) => [family, table])) as Ruleset,
+    new Map(
+      [...asleep].map(([family, table]) => {
+        const { flagged: _, ...rest } = table;
+        return [family, rest];
+      }),
+    ) as Ruleset,
   );
   expect(steps.map(({ kind, transaction }) => [kind, transaction.commands])).toEqual([
     ['switch', [{ add: { table: { family: 'inet', name: tableName } } }]],
