@@ -85,6 +85,8 @@ export class Controller {
   #ruleset: Ruleset | undefined;
   /** The links by which the present bindings were decided. */
   #boundLinks: HostFacts['links'] = [];
+  /** Bridges that ever carried pods: one that is empty now will carry the next. */
+  readonly #knownBridges = new Set<string>();
   #retryMs = firstRetryMs;
   #retryAt = Number.POSITIVE_INFINITY;
   #resyncAt = 0;
@@ -163,7 +165,7 @@ export class Controller {
     const fresh = now >= this.#resyncAt;
     if (this.#observer.bridged && now >= this.#bridgeAt) {
       this.#bridgeAt = now + bridgeCheckMs;
-      if (await this.#observer.checkBridge()) this.#hostDirty = true;
+      if (await this.#bridgeNeedsLook()) this.#hostDirty = true;
     }
     if (fresh) this.#resyncAt = now + resyncMs;
     if (!fresh && !this.#hostDirty && now < this.#retryAt && !this.#podsDirty && !this.#rulesDirty) return;
@@ -172,6 +174,15 @@ export class Controller {
     if (facts === undefined) return;
     if (look || this.#podsDirty) await this.#bind(facts, look);
     this.#handOver();
+  }
+
+  /** Whether the bridge settings are not as they were seen. Failing to read them is: the look that follows says so. */
+  async #bridgeNeedsLook(): Promise<boolean> {
+    try {
+      return await this.#observer.checkBridge();
+    } catch {
+      return true;
+    }
   }
 
   /** The facts as they are now, or the last known ones if the node cannot be observed. */
@@ -206,8 +217,10 @@ export class Controller {
     }
     this.#boundLinks = facts.links;
     const { bindings, problems } = result;
-    const shape = nodeShape(facts, bindings, store.snapshot().nodes.get(node));
-    const refusals = checkNode(facts, bindings);
+    const options = { knownBridges: this.#knownBridges };
+    const shape = nodeShape(facts, bindings, store.snapshot().nodes.get(node), options);
+    for (const { name } of shape.bridges) this.#knownBridges.add(name);
+    const refusals = checkNode(facts, bindings, options);
     const unbound = problems.filter(({ code }) => code !== 'pod-without-address');
     if (shape.bridges.length > 0 && unbound.length > 0) {
       const keys = new Set(unbound.map(({ pod }) => pod));

@@ -192,3 +192,11 @@ test('a pattern is a prefix with a star, or an exact name', () => {
     [true, false, true],
   );
 });
+
+test('a bridge that carried pods stays in the shape while it exists, so that the next pod is closed from the start', () => {
+  const facts = sampleFacts({ links: [bridge('mybr0')] });
+  const names = (knownBridges: ReadonlySet<string>): string[] =>
+    nodeShape(facts, [], undefined, { knownBridges }).bridges.map(({ name }) => name);
+  expect(names(new Set())).toEqual([]);
+  expect(names(new Set(['mybr0', 'gone0']))).toEqual(['mybr0']);
+});

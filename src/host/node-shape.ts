@@ -16,6 +16,8 @@ export interface ShapeOptions {
   readonly routed?: readonly string[];
   /** Names of pod bridges, instead of the detected ones. */
   readonly bridges?: readonly string[];
+  /** Bridges that carried pods before: they count while they exist, empty or not. */
+  readonly knownBridges?: ReadonlySet<string>;
 }
 
 /** Prefixes of host interfaces that network plugins give to pods. */
@@ -89,6 +91,7 @@ export function podBridges(
   const names = new Set<string>();
   for (const { attachment } of bindings) if (attachment.kind === 'bridged') names.add(attachment.bridge);
   if (facts.config?.bridge !== undefined) names.add(facts.config.bridge);
+  for (const { name, kind } of facts.links) if (kind === 'bridge' && options.knownBridges?.has(name)) names.add(name);
   if (!isKnownPlugin(facts)) {
     for (const link of facts.links) {
       if (link.kind !== 'bridge' || FOREIGN_BRIDGE.test(link.name)) continue;

@@ -261,7 +261,7 @@ test('after any sequence of changes the ruleset is the one compiled from scratch
         elements += bench.compiler.stats().elements;
       });
     }),
-    { numRuns: 300 },
+    { numRuns: 400 },
   );
   expect(reads).toBeGreaterThan(1000);
   expect(elements).toBeGreaterThan(1000);
