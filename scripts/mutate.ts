@@ -1,6 +1,6 @@
 // Plants one mistake at a time in a copy of the tree and requires the tests to notice. `npm run test:mutations`;
 // with --every each suite judges each mistake (slower), with a text only mistakes whose name or file holds it;
-// with --write the table in docs/mutations.md is replaced. FLOWS and SEED as in test/property/semantics.test.ts.
+// with --write their rows of the table in docs/mutations.md are replaced. FLOWS and SEED as in test/property/semantics.test.ts.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,6 +30,8 @@ const unit: Suite = {
   args: ['--project', 'unit', 'src/compiler', 'src/selector', 'test/golden.test.ts'],
 };
 const suites: readonly Suite[] = [generated, cases, unit];
+
+const mutations: readonly Mutation[] = [...evaluationMutations, ...loweringMutations, ...rulesetMutations];
 
 const root = join(import.meta.dirname, '..');
 const timeLimitMs = 300_000;
@@ -167,9 +169,7 @@ async function main(): Promise<void> {
   const flags = process.argv.slice(2);
   const every = flags.includes('--every');
   const text = flags.find((flag) => !flag.startsWith('--')) ?? '';
-  const mutations = [...evaluationMutations, ...loweringMutations, ...rulesetMutations].filter(
-    ({ name, file }) => name.includes(text) || file.includes(text),
-  );
+  const chosen = mutations.filter(({ name, file }) => name.includes(text) || file.includes(text));
   const trees = [makeTree(), makeTree()];
   const clean = (): void => {
     for (const pid of running) killGroup(pid);
@@ -192,22 +192,22 @@ async function main(): Promise<void> {
         return;
       }
     }
-    const verdicts = await tryAll(trees, mutations, every);
+    const verdicts = await tryAll(trees, chosen, every);
     const escaped = verdicts.filter(({ caughtBy, problems }) => caughtBy.length === 0 || problems.length > 0);
     const result = table(verdicts, every);
     console.log(`\n${result}`);
-    console.log(`${mutations.length - escaped.length} of ${mutations.length} mistakes caught`);
+    console.log(`${chosen.length - escaped.length} of ${chosen.length} mistakes caught`);
     if (flags.includes('--write')) writeTable(result);
-    process.exitCode = mutations.length > 0 && escaped.length === 0 ? 0 : 1;
+    process.exitCode = chosen.length > 0 && escaped.length === 0 ? 0 : 1;
   } finally {
     clean();
   }
 }
 
 /** One worker per tree; verdicts in the order of the list. */
-async function tryAll(trees: readonly string[], mutations: readonly Mutation[], every: boolean): Promise<Verdict[]> {
+async function tryAll(trees: readonly string[], chosen: readonly Mutation[], every: boolean): Promise<Verdict[]> {
   const verdicts = new Map<Mutation, Verdict>();
-  const waiting = mutations.values();
+  const waiting = chosen.values();
   const worker = async (tree: string): Promise<void> => {
     for (const mutation of waiting) {
       const begin = performance.now();
@@ -220,15 +220,22 @@ async function tryAll(trees: readonly string[], mutations: readonly Mutation[], 
     }
   };
   await Promise.all(trees.map(worker));
-  return mutations.flatMap((mutation) => verdicts.get(mutation) ?? []);
+  return chosen.flatMap((mutation) => verdicts.get(mutation) ?? []);
 }
 
+/** Replaces the rows of these mistakes; rows of others stay, those of mistakes that are gone do not. */
 function writeTable(text: string): void {
   const file = join(root, 'docs/mutations.md');
   const page = readFileSync(file, 'utf8');
+  const [, old = ''] = /<!-- table -->\n([^]*)<!-- end -->/.exec(page) ?? [];
+  const nameOf = (row: string): string => row.split(' | ')[0]?.slice('| '.length) ?? '';
+  const rows = new Map([...old.split('\n'), ...text.split('\n')].map((row) => [nameOf(row), row]));
+  const head = text.split('\n').slice(0, 2);
+  const body = mutations.map(({ name }) => rows.get(name) ?? `| ${name} | not asked yet |`);
+  const table = [...head, ...body].map((row) => `${row}\n`).join('');
   writeFileSync(
     file,
-    page.replace(/<!-- table -->[^]*<!-- end -->/, () => `<!-- table -->\n${text}<!-- end -->`),
+    page.replace(/<!-- table -->[^]*<!-- end -->/, () => `<!-- table -->\n${table}<!-- end -->`),
   );
 }
 

@@ -159,7 +159,7 @@ export const evaluationMutations: readonly Mutation[] = [
   {
     name: 'audited policies are enforced',
     file: resolve,
-    from: "(policy.mode === 'audit' ? audits : policies).push(",
+    from: "(audited || policy.mode === 'audit' ? audits : policies).push(",
     to: 'policies.push(',
     why: 'a mode nobody asked for again',
     besideFlows: true,

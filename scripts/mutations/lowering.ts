@@ -135,8 +135,8 @@ export const loweringMutations: readonly Mutation[] = [
   {
     name: 'a port slice ends one too early',
     file: intervals,
-    from: 'ranges.flatMap(({ from, to }) => [from, to + 1])',
-    to: 'ranges.flatMap(({ from, to }) => [from, to])',
+    from: 'Map.groupBy(ranges, ({ to }) => to + 1)',
+    to: 'Map.groupBy(ranges, ({ to }) => to)',
     why: 'inclusive and exclusive ends mixed',
     besideFlows: true,
   },
