@@ -46,7 +46,7 @@ export const explanationSchema: object = {
         closed(
           {
             object: { anyOf: [ref('end'), closed({ kind: { const: 'Namespace' }, name: text('Its name.') })] },
-            facts: { enum: ['labels', 'addresses', 'ports', 'node'] },
+            facts: { enum: ['labels', 'addresses', 'ports', 'node', 'policies', 'owner'] },
             neededBy: text('The policy, rule and field that ask for it.'),
           },
           { span: ref('span') },
@@ -54,7 +54,7 @@ export const explanationSchema: object = {
       ),
       assumptions: list({ enum: ['pods-exist-and-run', 'pods-not-host-network', 'no-policies-in-namespace', 'namespace-name-label'] }),
       warnings: list(closed({ text: text('What the verdict does not show.') }, { code: lint })),
-      installed: { description: 'What the kernel has; null if no node was asked.', type: ['object', 'null'] },
+      installed: { description: 'What the kernel does with the same flows; null if no node was asked.', anyOf: [ref('installed'), { type: 'null' }] },
       inputs: closed({
         files: list({ type: 'string' }),
         policies: count('NetworkPolicies judged.'),
@@ -86,8 +86,74 @@ export const explanationSchema: object = {
     },
     span: {
       description: 'A place in a text. Lines and columns count from 1, the end is exclusive.',
-      ...closed({ file: text('As given.'), start: ref('position'), end: ref('position') }),
+      ...closed(
+        { file: text('As given; namespace/name of an object of a cluster, which is rendered as YAML.'), start: ref('position'), end: ref('position') },
+        { field: text('Of a rendered object: the path of the field.') },
+      ),
     },
+    installed: closed(
+      {
+        node: text('Whose kernel was asked.'),
+        state: { description: 'absent: nothing is enforced there.', enum: ['read', 'absent'] },
+        flows: list(
+          closed(
+            {
+              from: text('One end.'),
+              to: text('The other end.'),
+              protocol,
+              port: orNull('integer'),
+              verdict: { description: 'What packets meet; null if the rules cannot be followed.', enum: [...outcome.enum, null] },
+              policiesSay: outcome,
+              chains: list(
+                closed(
+                  {
+                    node: text('Whose kernel it is.'),
+                    direction: { enum: ['egress', 'ingress'] },
+                    chain: text('The chain of the deciding rule.'),
+                    handle: orNull('integer'),
+                    verdict: { enum: ['accept', 'drop', 'reject'] },
+                    packets: { description: 'null: nobody counts.', ...orNull('integer') },
+                    rules: list(
+                      closed({ policy: text('namespace/name.'), direction: { enum: ['egress', 'ingress'] }, rule: count('From 1.') }),
+                    ),
+                    more: count('Policy rules that did not fit into the comment of the deciding rule.'),
+                    lookups: list(closed({ set: text('Its name.'), element: { description: 'null: it misses.', ...orNull('string') } })),
+                    path: list(ref('installedStep')),
+                  },
+                  { comment: text('Of a rule that is no policy\'s.') },
+                ),
+              ),
+              differences: list(
+                closed({
+                  node: text('Where.'),
+                  direction: { enum: ['egress', 'ingress'] },
+                  expected: { enum: ['allow', 'deny'] },
+                  found: { enum: ['allow', 'deny'] },
+                  text: text('What is wrong.'),
+                }),
+              ),
+            },
+            { why: text('Why there are no chains.') },
+          ),
+        ),
+        warnings: list({ type: 'string' }),
+      },
+      {
+        trace: closed({
+          state: { description: 'none: no packet came in time.', enum: ['seen', 'none', 'established'] },
+          waitedSeconds: { type: 'number' },
+          kernel: list(ref('installedStep')),
+          simulated: list(ref('installedStep')),
+          same: { type: 'boolean' },
+        }),
+      },
+    ),
+    installedStep: closed({
+      family: text('inet or bridge.'),
+      chain: text('Its chain.'),
+      handle: orNull('integer'),
+      verdict: text('accept, drop, reject, return, goto CHAIN or jump CHAIN.'),
+    }),
     position: closed({ line: { type: 'integer', minimum: 1 }, column: { type: 'integer', minimum: 1 } }),
     dns: closed({
       kind: { const: 'dns' },

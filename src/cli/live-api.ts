@@ -15,6 +15,14 @@ export interface Collection {
   readonly namespace?: string;
 }
 
+/** An API server, and how long one answer of it may take. */
+export interface LiveApi {
+  readonly access: KubeAccess;
+  /** Milliseconds; 0 for as long as it takes. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
 /** What a read came to: objects, or that this identity may not read them, or that the server has no such collection. */
 export type ReadAnswer =
   | { readonly kind: 'read'; readonly objects: readonly Readonly<Record<string, unknown>>[] }
@@ -48,11 +56,7 @@ export function collectionPath({ apiVersion, plural, namespace }: Collection): s
 }
 
 /** Reads a collection page by page. Throws {@link LiveError}. */
-export async function readCollection(
-  access: KubeAccess,
-  collection: Collection,
-  signal: AbortSignal,
-): Promise<ReadAnswer> {
+export async function readCollection(api: LiveApi, collection: Collection): Promise<ReadAnswer> {
   const codec = jsonCodec({ kind: collection.kind, apiVersion: collection.apiVersion });
   const path = collectionPath(collection);
   let objects: Readonly<Record<string, unknown>>[] = [];
@@ -60,12 +64,12 @@ export async function readCollection(
   let restarted = false;
   for (;;) {
     const query = new URLSearchParams({ limit: String(pageSize), ...(token === undefined ? {} : { continue: token }) });
-    const answer = await get(access, path, query, signal);
+    const answer = await get(api, path, query);
     if (!answer.ok) {
       if (answer.status.code === 403) return { kind: 'forbidden' };
       if (answer.status.code === 404) return { kind: 'not-found' };
       // The list took longer than the server keeps its version: once more from the start.
-      if (token === undefined || !isExpired(answer.status) || restarted) throw refusal(access, path, answer.status);
+      if (token === undefined || !isExpired(answer.status) || restarted) throw refusal(api.access, path, answer.status);
       restarted = true;
       objects = [];
       token = undefined;
@@ -79,34 +83,39 @@ export async function readCollection(
 }
 
 /** Reads one object. Throws {@link LiveError}. */
-export async function readObject(
-  access: KubeAccess,
-  collection: Collection,
-  name: string,
-  signal: AbortSignal,
-): Promise<ReadAnswer> {
+export async function readObject(api: LiveApi, collection: Collection, name: string): Promise<ReadAnswer> {
   const path = `${collectionPath(collection)}/${encodeURIComponent(name)}`;
-  const answer = await get(access, path, new URLSearchParams(), signal);
+  const answer = await get(api, path, new URLSearchParams());
   if (answer.ok)
     return { kind: 'read', objects: [JSON.parse(answer.body.toString('utf8')) as Readonly<Record<string, unknown>>] };
   if (answer.status.code === 403) return { kind: 'forbidden' };
   if (answer.status.code === 404) return { kind: 'not-found' };
-  throw refusal(access, path, answer.status);
+  throw refusal(api.access, path, answer.status);
 }
 
 type Got = { readonly ok: true; readonly body: Buffer } | { readonly ok: false; readonly status: ApiStatus };
 
-async function get(access: KubeAccess, path: string, query: URLSearchParams, signal: AbortSignal): Promise<Got> {
+async function get({ access, timeoutMs, signal }: LiveApi, path: string, query: URLSearchParams): Promise<Got> {
   for (let tries = 1; ; tries += 1) {
     let status: ApiStatus;
+    const late = timeoutMs === 0 ? undefined : AbortSignal.timeout(timeoutMs);
     try {
       const headers = { accept: 'application/json' };
-      const response = await access.request({ method: 'GET', path, query, headers, signal });
+      const response = await access.request({
+        method: 'GET',
+        path,
+        query,
+        headers,
+        signal: late === undefined ? signal : AbortSignal.any([signal, late]),
+      });
       const body = await readBody(response, maxAnswerBytes);
       if (response.status === 200) return { ok: true, body };
       status = readRefusal(response.status, response.headers, body, Date.now());
     } catch (error) {
-      throw unreachable(access, error, signal);
+      if (signal.aborted || !(error instanceof AccessError)) throw error;
+      if (late?.aborted === true)
+        throw new LiveError('unreachable', `${access.server} did not answer in time (--request-timeout)`, error);
+      throw new LiveError('unreachable', `cannot ask ${access.server}: ${error.message}`, error);
     }
     if (tries >= maxTries) return { ok: false, status };
     if (status.code === 401 && tries === 1) access.refreshCredentials();
@@ -119,11 +128,4 @@ async function get(access: KubeAccess, path: string, query: URLSearchParams, sig
 function refusal({ server }: KubeAccess, path: string, { code, message }: ApiStatus): LiveError {
   const why = code === 401 ? `${server} does not know these credentials` : `${server} answered ${code} to ${path}`;
   return new LiveError('refused', message === '' ? why : `${why}: ${message}`);
-}
-
-function unreachable({ server }: KubeAccess, error: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted || !(error instanceof AccessError)) return error;
-  if (error.code === 'aborted')
-    return new LiveError('unreachable', `${server} did not answer in time (--request-timeout)`, error);
-  return new LiveError('unreachable', `cannot ask ${server}: ${error.message}`, error);
 }

@@ -4,14 +4,13 @@ import type { Unread } from '../explain/unread.ts';
 import { parseCidr } from '../model/cidr.ts';
 import { parseIp } from '../model/ip.ts';
 import { AccessError } from '../source/kubernetes/access.ts';
-import type { KubeAccess } from '../source/kubernetes/access.ts';
 import { defaultNamespace, openAccess, parseRequestTimeout } from '../source/kubernetes/open-access.ts';
 import type { AccessOptions } from '../source/kubernetes/open-access.ts';
 import { decodeDocuments } from '../source/manifests/decode-documents.ts';
 import type { LoadedManifests } from '../source/manifests/files.ts';
 import type { Context } from './context.ts';
 import { LiveError, readCollection, readObject } from './live-api.ts';
-import type { Collection } from './live-api.ts';
+import type { Collection, LiveApi } from './live-api.ts';
 import { LiveDocument } from './live-document.ts';
 import { withSources } from './live-sources.ts';
 
@@ -79,9 +78,10 @@ export async function liveNamespace(context: Context, flags: LiveFlags): Promise
  * if one is asked; all pods if an end is an address. Throws LiveError or AccessError.
  */
 export async function readLive(context: Context, flags: LiveFlags, question: LiveQuestion): Promise<LiveObjects> {
-  const access = await openAccess(accessOptions(context, flags));
+  const { requestTimeoutMs: timeoutMs = 0, ...options } = accessOptions(context, flags);
+  const access = await openAccess(options);
   try {
-    return await new Reading(access, context, flags).run(question);
+    return await new Reading({ access, timeoutMs, signal: context.signal }, context, flags).run(question);
   } finally {
     access.close();
   }
@@ -110,7 +110,7 @@ const defaultTimeoutMs = 30_000;
 type RawObject = Readonly<Record<string, unknown>>;
 
 class Reading {
-  readonly #access: KubeAccess;
+  readonly #api: LiveApi;
   readonly #context: Context;
   readonly #flags: LiveFlags;
   readonly #objects: RawObject[] = [];
@@ -119,8 +119,8 @@ class Reading {
   #allPoliciesUnread = false;
   #owners = false;
 
-  constructor(access: KubeAccess, context: Context, flags: LiveFlags) {
-    this.#access = access;
+  constructor(api: LiveApi, context: Context, flags: LiveFlags) {
+    this.#api = api;
     this.#context = context;
     this.#flags = flags;
   }
@@ -173,11 +173,11 @@ class Reading {
 
   /** All of them; without that right only those that matter, one by one. */
   async #readNamespaces(spaces: ReadonlySet<string>): Promise<void> {
-    const answer = await readCollection(this.#access, kinds.Namespace, this.#context.signal);
+    const answer = await readCollection(this.#api, kinds.Namespace);
     if (answer.kind === 'read') this.#objects.push(...answer.objects);
     if (answer.kind !== 'forbidden') return;
     for (const name of spaces) {
-      const one = await readObject(this.#access, kinds.Namespace, name, this.#context.signal);
+      const one = await readObject(this.#api, kinds.Namespace, name);
       if (one.kind === 'read') this.#objects.push(...one.objects);
       if (one.kind === 'forbidden')
         this.#help.add(`to know the labels of namespace ${name}: allow "get" on namespaces (ClusterRole)`);
@@ -201,7 +201,7 @@ class Reading {
     if (end.kind !== 'object' || !(end.object in kinds)) return;
     if (end.object === 'Pod' || end.object === 'Service' || end.object === 'Node') return;
     const collection = { ...kinds[end.object], namespace: end.namespace };
-    const answer = await readObject(this.#access, collection, end.name, this.#context.signal);
+    const answer = await readObject(this.#api, collection, end.name);
     if (answer.kind === 'read') this.#objects.push(...answer.objects);
   }
 
@@ -212,14 +212,14 @@ class Reading {
   /** `undefined` if it may not be read, which is remembered with what would help. */
   async #tryList(kind: Kind, namespace?: string): Promise<readonly RawObject[] | undefined> {
     const collection: Collection = { ...kinds[kind], ...(namespace === undefined ? {} : { namespace }) };
-    const answer = await readCollection(this.#access, collection, this.#context.signal);
+    const answer = await readCollection(this.#api, collection);
     if (answer.kind === 'forbidden') {
       this.#help.add(grantText(collection));
       return undefined;
     }
     if (answer.kind === 'not-found') {
       if (kind === 'EndpointSlice') return [];
-      throw new LiveError('refused', `${this.#access.server} is no Kubernetes API: it has no ${collection.plural}`);
+      throw new LiveError('refused', `${this.#api.access.server} is no Kubernetes API: it has no ${collection.plural}`);
     }
     this.#objects.push(...answer.objects);
     return answer.objects;
@@ -231,7 +231,7 @@ class Reading {
     const decoded = decodeDocuments(documents);
     const sourced = withSources(decoded.objects, this.#context.cwd, this.#flags.sourceDir);
     return {
-      name: this.#access.server,
+      name: this.#api.access.server,
       loaded: {
         objects: sourced.objects,
         others: decoded.others,

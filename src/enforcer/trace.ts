@@ -69,8 +69,9 @@ export async function traceFlow(flow: TraceFlow, options: TraceOptions): Promise
   const take = (text: string): void => {
     const line = parseTraceLine(text);
     if (line === undefined) return;
-    // One packet may have one id on the bridge and another where it is routed.
-    if (!ids.has(line.family)) ids.set(line.family, line.id);
+    // One packet may have one id on the bridge and another where it is routed. Only one whose marking was seen is
+    // followed: of a packet that came before the monitor listened, the first rules are missing.
+    if (!ids.has(line.family) && line.table === traceTableName) ids.set(line.family, line.id);
     if (ids.get(line.family) !== line.id) return;
     lines.push(line);
     clearTimeout(quiet);

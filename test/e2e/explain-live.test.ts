@@ -1,6 +1,7 @@
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 
@@ -9,6 +10,9 @@ import { TestApiServer } from '../api-server/server.ts';
 import type { Json, Plural } from '../api-server/truth.ts';
 import { runPolicy } from '../support/run-policy.ts';
 import type { CommandResult } from '../support/run-policy.ts';
+
+const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../../schemas/explanation.json'), 'utf8')) as object;
+const validate = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(schema);
 
 const egress = {
   apiVersion: 'networking.k8s.io/v1',
@@ -72,6 +76,17 @@ describe('policy explain on a cluster', () => {
     expect(stdout).toContain('--> shop/web-egress#spec.egress[1].to[0].podSelector.matchLabels.app\n');
     expect(stdout).toMatch(/\d+ \| +port: 8080/);
     expect(stdout).toContain(`judged 1 policy, 2 pods, 0 services, 2 namespaces, 0 nodes from ${server.url}\n`);
+  });
+
+  test('says the same in JSON that fits its schema', async () => {
+    for (const verb of ['none', 'list pods', 'list networkpolicies']) {
+      server.forbidden.clear();
+      server.forbidden.add(verb);
+      const { stdout } = await ask('-o', 'json', '-n', 'shop', 'web-1', 'api-1:8080');
+      const value = JSON.parse(stdout) as { verdict: string };
+      expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
+      expect(value.verdict).toBe(verb === 'none' ? 'ALLOWED' : 'UNKNOWN');
+    }
   });
 
   test('reads only what the question needs', async () => {
@@ -185,6 +200,26 @@ describe('policy explain on a cluster', () => {
     }
     const { stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
     expect(stdout).toContain('702 pods');
+  });
+
+  test('asks again while the server is busy, and starts a list anew that has expired', async () => {
+    for (let index = 0; index < 600; index += 1)
+      server.truth.create('pods', podObject({ name: `other-${index}`, ip: `10.245.${index >> 8}.${index & 255}` }));
+    const refuse = (code: number, reason: string, facts: object): void =>
+      server.faults.add({ plural: 'pods', ...facts }, { kind: 'status', code, reason });
+    refuse(429, 'TooManyRequests', {});
+    refuse(410, 'Expired', { continued: true });
+    const { code, stdout } = await ask('-n', 'shop', 'web-1', 'api-1:8080');
+    expect(code).toBe(0);
+    expect(stdout).toContain('602 pods');
+    expect(server.faults.pending).toBe(0);
+  });
+
+  test('does not wait for a silent server longer than it is told', async () => {
+    server.faults.add({ plural: 'pods' }, { kind: 'stall', after: 0 });
+    const { code, stderr } = await ask('--request-timeout', '300ms', '-n', 'shop', 'web-1', 'api-1:8080');
+    expect(code).toBe(2);
+    expect(stderr).toContain('did not answer in time (--request-timeout)');
   });
 
   test('names the end that does not exist in the cluster', async () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Installed } from '../../src/explain/installed-answer.ts';
@@ -11,6 +12,9 @@ import type { Scenario } from '../lab/scenario.ts';
 
 const policyFile = join(import.meta.dirname, '../../examples/01-database-api/policy.yaml');
 const bin = join(import.meta.dirname, '../../bin/policy.mjs');
+
+const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../../schemas/explanation.json'), 'utf8')) as object;
+const validate = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(schema);
 
 interface Answer {
   readonly verdict: string;
@@ -43,7 +47,9 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
   const answer = async (...args: string[]): Promise<Answer & { readonly code: number | null }> => {
     const { code, out } = await explain('-o', 'json', ...args);
     const begin = out.indexOf('{');
-    return { code, ...(JSON.parse(out.slice(begin, out.lastIndexOf('}') + 1)) as Answer) };
+    const value = JSON.parse(out.slice(begin, out.lastIndexOf('}') + 1)) as Answer;
+    expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
+    return { code, ...value };
   };
   const deciding = (found: Answer): readonly string[] =>
     (found.installed?.flows ?? []).flatMap(({ chains }) =>
@@ -85,9 +91,9 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
     ] as const) {
       const asking = answer('--family', '4', '--trace', '20', `default/${from}`, 'default/database:5432');
       const traffic = (async () => {
-        let done = false;
-        void asking.finally(() => (done = true));
-        while (!done) await connect(from);
+        const world = { done: false };
+        void asking.finally(() => (world.done = true));
+        while (!world.done) await connect(from);
       })();
       const { trace } = (await asking).installed ?? {};
       await traffic;
@@ -102,6 +108,45 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
     const { out } = await explain('--family', '4', '--trace', '1', 'default/api', 'default/database:5433');
     expect(out).toContain('no packet of this flow came within 1 s');
     expect(await scenario.node.run('nft', 'list', 'tables')).not.toContain('nftpolicy-trace');
+  });
+
+  test('removes its helper table when it is interrupted', async () => {
+    const args = ['--node=node-1', '--trace', '60', 'default/api', 'default/database:5433'];
+    const child = scenario.node.spawn([process.execPath, bin, 'explain', '-f', scenario.manifests.path, ...args]);
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    const tables = (): Promise<string> => scenario.node.run('nft', 'list', 'tables');
+    await expect.poll(tables, { timeout: 20_000 }).toContain('nftpolicy-trace');
+    child.kill('SIGINT');
+    expect(await exited).toBe(0);
+    expect(await tables()).not.toContain('nftpolicy-trace');
+  });
+
+  test('follows IPv6 as well', async () => {
+    const [api, web] = [
+      await answer('--family', '6', 'default/api', 'default/database:5432'),
+      await answer('--family', '6', 'default/web', 'default/database:5432'),
+    ];
+    const veth = scenario.pods.database.hostInterface;
+    expect(deciding(api)).toContain(`ingress pod-${veth}-ingress accept`);
+    expect(deciding(web)).toContain(`ingress pod-${veth}-ingress drop`);
+    expect([api.verdict, web.verdict]).toEqual(['ALLOWED', 'DENIED']);
+  });
+
+  test('judges one side of a flow from another node, and needs no agent for it', async () => {
+    const found = await scenario.node.run(
+      process.execPath,
+      bin,
+      'explain',
+      '-f',
+      scenario.manifests.path,
+      '--installed=require',
+      '--agent=127.0.0.1:9',
+      '--node=node-1',
+      'default/remote-api',
+      'default/database:5432',
+    );
+    expect(found).toMatch(/node-1 +ingress +chain pod-\S+-ingress +handle \d+ +accept/);
+    expect(found).not.toContain('node-1  egress');
   });
 
   test('is loud about a kernel that does something else', async () => {
