@@ -1,5 +1,5 @@
 // Measures `policy explain` as a person meets it: one process, one question, manifests in files.
-//   node bench/explain.ts [--pods 10000] [--policies 1000] [--runs 5] [--program dist/policy.mjs]
+//   node bench/explain.ts [--pods 10000] [--policies 1000] [--runs 5] [--program bin/policy.mjs]
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -109,6 +109,7 @@ try {
     for (let run = 0; run < runs; run++) {
       const start = performance.now();
       const { stdout, status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+      if (stdout === '' && args.includes('explain')) throw new Error(`${program} answered nothing`);
       times.push(performance.now() - start);
       if (status === 2) throw new Error(stderr);
       verdict = stdout.split('\n', 1)[0] ?? '';
