@@ -12,15 +12,9 @@ import type { NodeName, PodKey } from '../model/names.ts';
 import type { Direction } from '../model/policy.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
-import { endTitle, outcomes as worstFirst } from './explanation.ts';
-import type { Explanation, FlowStep, Outcome } from './explanation.ts';
-import type {
-  Installed,
-  InstalledChain,
-  InstalledDifference,
-  InstalledFlow,
-  InstalledStep,
-} from './installed-answer.ts';
+import { endTitle, worst } from './explanation.ts';
+import type { EndRef, Explanation, FlowStep, Outcome } from './explanation.ts';
+import type { InstalledChain, InstalledDifference, InstalledFlow, InstalledStep } from './installed-answer.ts';
 
 /** A rule with what only the kernel knows. */
 export interface RuleFacts {
@@ -107,18 +101,39 @@ export function runInstalled(installed: InstalledNode, flow: Flow): Result<reado
   }
 }
 
-/** The answer of an explanation once the kernel was asked: what packets meet comes first, then what policies say. */
-export function withInstalled(explanation: Explanation, installed: Installed): Explanation {
-  if (installed.state === 'absent') {
-    return explanation.verdict === 'DENIED' ? { ...explanation, verdict: 'UNKNOWN', codes: ['E071'] } : explanation;
+/**
+ * The answer of an explanation once the kernel was asked: what packets meet comes first, then what policies say. `met`
+ * has the steps that were compared; `null` is a flow that could not be followed. The others keep their answer.
+ */
+export function withInstalled(explanation: Explanation, met: ReadonlyMap<FlowStep, InstalledFlow>): Explanation {
+  const all = [...met.values()];
+  if (all.every(({ verdict, differences }) => verdict !== null && differences.length === 0)) return explanation;
+  const codes = explanation.codes.filter((code) => code !== 'E070');
+  const verdict = worstOf(explanation, (step) => {
+    const found = met.get(step);
+    return found === undefined ? step.verdict : (found.verdict ?? 'UNKNOWN');
+  });
+  return { ...explanation, verdict, codes: ['E070', ...codes] };
+}
+
+/** The answer where nothing is enforced on a node: what only its pods' policies deny may pass. */
+export function withNothingInstalled(explanation: Explanation, isHere: (end: EndRef) => boolean): Explanation {
+  if (explanation.verdict !== 'DENIED') return explanation;
+  const verdict = worstOf(explanation, (step) => {
+    const denied = [step.egress, step.ingress].filter((side) => side.verdict === 'deny');
+    return step.verdict === 'DENIED' && denied.every(({ subject }) => isHere(subject)) ? 'UNKNOWN' : step.verdict;
+  });
+  return verdict === 'UNKNOWN' ? { ...explanation, verdict, codes: ['E071'] } : explanation;
+}
+
+function worstOf({ steps, codes }: Explanation, outcomeOf: (step: FlowStep) => Outcome): Outcome {
+  const outcomes: Outcome[] = codes.includes('E061') ? ['UNKNOWN'] : [];
+  for (const step of steps) {
+    if (step.kind === 'flow') outcomes.push(outcomeOf(step));
+    // As in the answer itself, name resolution counts only where it is refused or undecided.
+    if (step.kind === 'dns' && (step.verdict === 'DENIED' || step.verdict === 'UNKNOWN')) outcomes.push(step.verdict);
   }
-  if (installed.flows.some(({ verdict }) => verdict === null))
-    return { ...explanation, verdict: 'UNKNOWN', codes: ['E070', ...explanation.codes] };
-  const differing = installed.flows.filter(({ differences }) => differences.length > 0);
-  if (differing.length === 0) return explanation;
-  const verdicts = installed.flows.flatMap(({ verdict }) => (verdict === null ? [] : [verdict]));
-  const verdict = worstFirst.find((outcome) => verdicts.includes(outcome)) ?? explanation.verdict;
-  return { ...explanation, verdict, codes: ['E070', ...explanation.codes] };
+  return worst(outcomes);
 }
 
 function directionOf({ chain }: NodeOutcome): Direction {

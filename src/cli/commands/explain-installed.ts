@@ -11,15 +11,21 @@ import type { TraceFlow } from '../../enforcer/trace.ts';
 import { tracedPath } from '../../enforcer/trace-text.ts';
 import type { Cluster } from '../../explain/cluster.ts';
 import { createDirectory } from '../../explain/ends.ts';
-import type { Explanation, FlowStep } from '../../explain/explanation.ts';
-import { compareFlow, installedPath, runInstalled, withInstalled } from '../../explain/installed.ts';
+import type { EndRef, Explanation, FlowStep } from '../../explain/explanation.ts';
+import {
+  compareFlow,
+  installedPath,
+  runInstalled,
+  withInstalled,
+  withNothingInstalled,
+} from '../../explain/installed.ts';
 import type { InstalledNode } from '../../explain/installed.ts';
 import type { Installed, InstalledFlow, InstalledStep, TracedPath } from '../../explain/installed-answer.ts';
 import { flowOf, nodesOf } from '../../explain/installed-flow.ts';
 import type { FlowPlace } from '../../explain/installed-flow.ts';
 import { nodeCommands } from '../../host/commands.ts';
 import type { Flow } from '../../model/flow.ts';
-import { nodeName } from '../../model/names.ts';
+import { nodeName, podKey } from '../../model/names.ts';
 import type { NodeName } from '../../model/names.ts';
 import { AgentError, agentAddress, askAgent } from '../agent-client.ts';
 import type { Context } from '../context.ts';
@@ -72,7 +78,9 @@ export async function askInstalled(
       `no agent enforces policy on ${node}: all its traffic passes${status.problem === undefined ? '' : `; ${status.problem}`}`,
     ];
     const absent: Installed = { node, state: 'absent', flows: [], warnings };
-    return { ...withInstalled(explanation, absent), installed: absent };
+    const isHere = (end: EndRef): boolean =>
+      end.kind === 'Pod' && cluster.snapshot.pods.get(podKey(end.namespace, end.name))?.node === node;
+    return { ...withNothingInstalled(explanation, isHere), installed: absent };
   }
   const bindings = installedBindings(rules.ruleset, cluster.snapshot.pods.values(), status.report?.pods ?? []);
   const place: FlowPlace = { snapshot: cluster.snapshot, directory, node, bindings };
@@ -94,7 +102,8 @@ export async function askInstalled(
     const warnings = [`no pod of ${node} is at an end of this flow with a known address: its rules were not compared`];
     return { ...explanation, installed: { node, state: 'read', flows: [], warnings } };
   }
-  const flows = asked.map(({ step, flow }) => compareFlow(installed, step, flow));
+  const met = new Map(asked.map(({ step, flow }) => [step, compareFlow(installed, step, flow)]));
+  const flows = [...met.values()];
   const trace =
     flags.trace === undefined ? undefined : await followPacket(context, installed, asked, flows, flags.trace);
   const found: Installed = {
@@ -104,7 +113,7 @@ export async function askInstalled(
     warnings: warningsOf(status, explanation),
     ...(trace === undefined ? {} : { trace }),
   };
-  return { ...withInstalled(explanation, found), installed: found };
+  return { ...withInstalled(explanation, met), installed: found };
 }
 
 interface AgentAnswer {

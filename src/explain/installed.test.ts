@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+
+import type { ReasonCode } from './codes.ts';
+import type { EndRef, Explanation, FlowStep, Outcome, SideExplanation } from './explanation.ts';
+import { withInstalled, withNothingInstalled } from './installed.ts';
+import type { InstalledFlow } from './installed-answer.ts';
+
+const pod = (name: string): EndRef => ({ kind: 'Pod', namespace: 'shop', name });
+
+function side(direction: 'egress' | 'ingress', name: string, verdict: 'allow' | 'deny'): SideExplanation {
+  return {
+    direction,
+    subject: pod(name),
+    name,
+    verdict,
+    code: verdict === 'allow' ? 'E002' : 'E012',
+    isolated: 'yes',
+    policies: [],
+    notApplicable: [],
+    admittedBy: [],
+    closest: [],
+    suggestions: [],
+  };
+}
+
+function flow(to: string, verdict: 'ALLOWED' | 'DENIED'): FlowStep {
+  return {
+    kind: 'flow',
+    from: pod('web'),
+    to: pod(to),
+    protocol: 'TCP',
+    port: 80,
+    family: 'IPv4',
+    verdict,
+    codes: [],
+    egress: side('egress', 'web', 'allow'),
+    ingress: side('ingress', to, verdict === 'ALLOWED' ? 'allow' : 'deny'),
+    count: 1,
+  };
+}
+
+function explanation(verdict: Outcome, codes: readonly ReasonCode[], ...steps: readonly FlowStep[]): Explanation {
+  return {
+    verdict,
+    codes,
+    question: { from: pod('web'), to: pod('api'), protocol: 'TCP', port: 80 },
+    steps,
+    missingFacts: [],
+    assumptions: [],
+    notes: [],
+    warnings: [],
+    help: [],
+    inputs: { files: [], policies: 0, pods: 0, services: 0, namespaces: 0, nodes: 0 },
+  };
+}
+
+function met(policiesSay: Outcome, verdict: Outcome | null): InstalledFlow {
+  const found = verdict === 'DENIED' ? 'deny' : 'allow';
+  const expected = verdict === 'DENIED' ? 'allow' : 'deny';
+  const difference = { node: 'a', direction: 'ingress', expected, found, text: '' } as const;
+  const differences = verdict === null || verdict === policiesSay ? [] : [difference];
+  return { from: '', to: '', protocol: 'TCP', port: 80, verdict, policiesSay, chains: [], differences };
+}
+
+const answerOf = ({ verdict, codes }: Explanation): string => [verdict, ...codes].join(' ');
+
+describe('the answer beside the kernel', () => {
+  const [open, closed] = [flow('api', 'ALLOWED'), flow('db', 'DENIED')];
+
+  test('stays as it is where the kernel does the same', () => {
+    const asked = explanation('DENIED', ['E012'], open, closed);
+    const same = new Map([
+      [open, met('ALLOWED', 'ALLOWED')],
+      [closed, met('DENIED', 'DENIED')],
+    ]);
+    expect(withInstalled(asked, same)).toBe(asked);
+  });
+
+  test('is what packets meet where it differs', () => {
+    const asked = explanation('ALLOWED', [], open);
+    expect(answerOf(withInstalled(asked, new Map([[open, met('ALLOWED', 'DENIED')]])))).toBe('DENIED E070');
+    const denied = explanation('DENIED', ['E012'], closed);
+    expect(answerOf(withInstalled(denied, new Map([[closed, met('DENIED', 'ALLOWED')]])))).toBe('ALLOWED E070 E012');
+  });
+
+  test('keeps the refusal of a flow that this node does not see', () => {
+    const elsewhere = flow('db', 'DENIED');
+    const asked = explanation('DENIED', ['E012'], closed, elsewhere);
+    expect(answerOf(withInstalled(asked, new Map([[closed, met('DENIED', 'ALLOWED')]])))).toBe('DENIED E070 E012');
+  });
+
+  test('is unknown where the rules cannot be followed, unless another flow is refused', () => {
+    const asked = explanation('ALLOWED', [], open);
+    expect(answerOf(withInstalled(asked, new Map([[open, met('ALLOWED', null)]])))).toBe('UNKNOWN E070');
+    const both = explanation('DENIED', ['E012'], open, closed);
+    expect(answerOf(withInstalled(both, new Map([[open, met('ALLOWED', null)]])))).toBe('DENIED E070 E012');
+  });
+
+  test('is unknown where nothing is enforced, unless another node denies it', () => {
+    const asked = explanation('DENIED', ['E012'], closed);
+    expect(answerOf(withNothingInstalled(asked, () => true))).toBe('UNKNOWN E071');
+    expect(withNothingInstalled(asked, () => false)).toBe(asked);
+    const allowed = explanation('ALLOWED', [], open);
+    expect(withNothingInstalled(allowed, () => true)).toBe(allowed);
+  });
+});
