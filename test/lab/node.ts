@@ -96,6 +96,8 @@ export class LabNode {
     this.#pods.delete(pod);
     await this.#traffic.forget(pod);
     if (pod.attach === 'cni') await this.cni.remove(pod);
+    // The kernel takes the interfaces of a deleted namespace away later: routes would outlive the pod for a moment.
+    else await run(['ip', '-n', this.netns, 'link', 'del', pod.hostInterface]);
     await run(['ip', 'netns', 'del', pod.netns]);
     this.#registry.dropNamespace(pod.netns);
   }
