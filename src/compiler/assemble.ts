@@ -1,3 +1,4 @@
+import { routesPods } from '../model/binding.ts';
 import type { NodeShape, PodBinding } from '../model/binding.ts';
 import { familyOf, ipFamilies } from '../model/ip.ts';
 import { directions } from '../model/policy.ts';
@@ -74,7 +75,7 @@ function endsInAudit(chains: readonly DesiredChain[]): boolean {
 }
 
 function sourceSets({ shape, options }: RulesetParts, bindings: readonly PodBinding[]): readonly DesiredSet[] {
-  if (shape.routed.length === 0) return [];
+  if (!routesPods(shape)) return [];
   const routed = bindings.filter(({ attachment }) => attachment.kind === 'routed');
   const sources = ipFamilies.map((family): DesiredSet => ({
     name: sourcesName(family),
@@ -101,7 +102,7 @@ function sourceSets({ shape, options }: RulesetParts, bindings: readonly PodBind
 function dispatchMaps(shape: NodeShape, endpoints: readonly LoweredEndpoint[]): readonly DesiredMap[] {
   const maps: DesiredMap[] = [];
   for (const direction of directions) {
-    if (shape.routed.length > 0) {
+    if (routesPods(shape)) {
       const routed = endpoints.filter(({ binding }) => binding.attachment.kind === 'routed');
       const elements = new Map(routed.map(({ binding, verdicts }) => [binding.interface, verdicts[direction]]));
       maps.push({ name: routedMapName(direction), type: ['ifname'], elements });

@@ -50,6 +50,23 @@ describe('base chains', () => {
     expect(two['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != { "veth-a", "veth-b" } goto deny');
   });
 
+  test('close every veth where nobody knows what names pods get, except the ways out', () => {
+    expect(base({ routed: [], anyVeth: true, strangers: ['eth0'], bridges: [] })).toEqual({
+      'forward-egress': [
+        'meta iifkind "veth" iifname != "eth0" iifname . ip saddr != @sources-4 goto deny',
+        'meta iifkind "veth" iifname != "eth0" iifname . ip6 saddr != @sources-6 goto deny',
+        'jump prologue',
+        'iifname vmap @pod-egress',
+        'meta iifkind "veth" iifname != "eth0" goto deny',
+      ],
+      'forward-ingress': [
+        'jump prologue',
+        'oifname vmap @pod-ingress',
+        'meta oifkind "veth" oifname != "eth0" goto deny',
+      ],
+    });
+  });
+
   test('of bridged pods dispatch by address, and are closed by the bridge, not by a block of addresses', () => {
     expect(base(bridged)).toEqual({
       'forward-egress': [

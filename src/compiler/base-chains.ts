@@ -18,6 +18,7 @@ import {
 } from 'nftables-json';
 import type { Expression, Statement } from 'nftables-json';
 
+import { routesPods } from '../model/binding.ts';
 import type { NodeShape } from '../model/binding.ts';
 import { ipFamilies } from '../model/ip.ts';
 import type { IpFamily } from '../model/ip.ts';
@@ -75,11 +76,11 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
   const tailComment = options.unknownPods === 'drop' ? 'unknown local pod: fail closed' : 'unknown local pod: accepted';
   const chains: DesiredChain[] = bothDirections.map(({ direction, interfaceKey, addressField, priority }) => {
     const isInterface = (name: string): Statement => match(meta(interfaceKey), name);
-    const isPods = (pattern: string): readonly Statement[] => podInterface(shape, interfaceKey, pattern);
+    const routedPods = podInterfaces(shape, interfaceKey);
     const rules: DesiredRule[] = [];
-    if (direction === 'egress') rules.push(...shape.routed.flatMap((pattern) => sourceCheck(shape, pattern, options)));
+    if (direction === 'egress') rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)));
     rules.push(ownRule([jump('prologue')]));
-    if (shape.routed.length > 0) {
+    if (routesPods(shape)) {
       rules.push(ownRule([vmap(meta(interfaceKey), setRef(routedMapName(direction)))]));
     }
     for (const { name } of shape.bridges) {
@@ -88,7 +89,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
         rules.push(ownRule([isInterface(name), vmap(addressPayload(family, addressField), map)]));
       }
     }
-    for (const pattern of shape.routed) rules.push(ownRule([...isPods(pattern), tail], tailComment));
+    for (const isPods of routedPods) rules.push(ownRule([...isPods, tail], tailComment));
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
   });
@@ -96,25 +97,31 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
   return chains;
 }
 
-/** Interfaces with a name like pods have, except those that are surely no pod's. */
-function podInterface(shape: NodeShape, key: 'iifname' | 'oifname', pattern: string): readonly Statement[] {
-  const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
-  const strangers = prefix === undefined ? [] : (shape.strangers ?? []).filter((name) => name.startsWith(prefix));
-  const [first, ...others] = strangers;
-  if (first === undefined) return [match(meta(key), pattern)];
-  return [match(meta(key), pattern), match(meta(key), others.length === 0 ? first : anonymousSet(strangers), '!=')];
+/** What a packet of a routed pod matches, bound or not; one alternative per pattern, all without what is surely no pod's. */
+function podInterfaces(shape: NodeShape, key: 'iifname' | 'oifname'): readonly (readonly Statement[])[] {
+  const kindKey = key === 'iifname' ? 'iifkind' : 'oifkind';
+  const kind = shape.anyVeth === true ? [[match(meta(kindKey), 'veth'), ...without(shape.strangers, key)]] : [];
+  const patterns = shape.routed.map((pattern) => {
+    const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
+    const covered = prefix === undefined ? [] : shape.strangers?.filter((name) => name.startsWith(prefix));
+    return [match(meta(key), pattern), ...without(covered, key)];
+  });
+  return [...kind, ...patterns];
+}
+
+function without(names: readonly string[] | undefined, key: 'iifname' | 'oifname'): readonly Statement[] {
+  const [first, ...others] = names ?? [];
+  if (first === undefined) return [];
+  return [match(meta(key), others.length === 0 ? first : anonymousSet([first, ...others]), '!=')];
 }
 
 /** A pod may only send from its own addresses: ingress rules of other pods trust the source. */
-function sourceCheck(shape: NodeShape, pattern: string, options: EnforcementOptions): readonly DesiredRule[] {
+function sourceCheck(isPods: readonly Statement[], options: EnforcementOptions): readonly DesiredRule[] {
   return ipFamilies.map((family) => {
     const known = setRef(sourcesName(family));
     const foreign = match(concat(meta('iifname'), addressPayload(family, 'saddr')), known, '!=');
     const unbound = options.unknownPods === 'accept' ? [match(meta('iifname'), setRef(boundSet), 'in')] : [];
-    return ownRule(
-      [...podInterface(shape, 'iifname', pattern), ...unbound, foreign, goto(denyChain)],
-      "source is not the pod's address",
-    );
+    return ownRule([...isPods, ...unbound, foreign, goto(denyChain)], "source is not the pod's address");
   });
 }
 
@@ -139,7 +146,7 @@ function inputChain(shape: NodeShape, tail: Statement, tailComment: string): Des
       'DHCP',
     ),
   ];
-  if (shape.routed.length > 0) rules.push(ownRule([vmap(meta('iifname'), setRef(routedMapName('egress')))]));
+  if (routesPods(shape)) rules.push(ownRule([vmap(meta('iifname'), setRef(routedMapName('egress')))]));
   for (const { name } of shape.bridges) {
     for (const family of ipFamilies) {
       rules.push(
@@ -150,9 +157,7 @@ function inputChain(shape: NodeShape, tail: Statement, tailComment: string): Des
       );
     }
   }
-  for (const pattern of shape.routed) {
-    rules.push(ownRule([...podInterface(shape, 'iifname', pattern), tail], tailComment));
-  }
+  for (const isPods of podInterfaces(shape, 'iifname')) rules.push(ownRule([...isPods, tail], tailComment));
   for (const { name } of shape.bridges) rules.push(ownRule([match(meta('iifname'), name), tail], tailComment));
   return { name: 'input-egress', base: { type: 'filter', hook: 'input', priority: egressPriority }, rules };
 }

@@ -89,9 +89,12 @@ function isThisNode(end: FlowEnd, name: NodeName): boolean {
 function toPacket(name: NodeName, node: NodeRules, flow: Flow): Packet {
   const [saddr, daddr] = [flow.from.address, flow.to.address];
   const icmp = flow.family === 'IPv4' ? ('icmp' as const) : ('icmpv6' as const);
+  const [iifname, oifname] = [interfaceOf(flow.from, name, node), interfaceOf(flow.to, name, node)];
   return {
-    iifname: interfaceOf(flow.from, name, node),
-    oifname: interfaceOf(flow.to, name, node),
+    iifname,
+    oifname,
+    iifkind: kindOf(iifname, node),
+    oifkind: kindOf(oifname, node),
     ...(saddr === undefined ? {} : { saddr }),
     ...(daddr === undefined ? {} : { daddr }),
     protocol: flow.protocol === 'ICMP' ? icmp : (flow.protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp'),
@@ -109,6 +112,15 @@ function interfaceOf(end: FlowEnd, name: NodeName, node: NodeRules): string {
   const binding = node.bindings.get(end.pod.key);
   if (binding === undefined) return unboundInterface(node);
   return binding.attachment.kind === 'bridged' ? binding.attachment.bridge : binding.interface;
+}
+
+/** A pod's interface is a veth; a pod on a bridge is met by the bridge. */
+function kindOf(name: string, node: NodeRules): string {
+  if (name === uplink) return 'physical';
+  const isBridge = [...node.bindings.values()].some(
+    ({ attachment }) => attachment.kind === 'bridged' && attachment.bridge === name,
+  );
+  return isBridge ? 'bridge' : 'veth';
 }
 
 /** The interface of a local pod nobody has bound: it looks like the others. */

@@ -9,6 +9,9 @@ import type { DesiredChain, DesiredRule, DesiredSet, DesiredTable } from './rule
 export interface Packet {
   readonly iifname: string;
   readonly oifname: string;
+  /** Kinds of the interfaces, as `ip -d link` names them; where absent, a rule that asks cannot be simulated. */
+  readonly iifkind?: string;
+  readonly oifkind?: string;
   /** The bridge of the frame, in the bridge family. */
   readonly ibrname?: string;
   readonly etherSource?: string;
@@ -192,6 +195,12 @@ class Simulation {
           return packet.iifname;
         case 'oifname':
           return packet.oifname;
+        case 'iifkind':
+        case 'oifkind': {
+          const kind = packet[expression.meta.key];
+          invariant(kind !== undefined, `the packet does not say its ${expression.meta.key}`);
+          return kind;
+        }
         case 'ibrname':
           return packet.ibrname;
         case 'l4proto':

@@ -4,7 +4,7 @@ import { bindInterfaces } from '../host/interfaces.ts';
 import type { InterfaceProblem } from '../host/interfaces.ts';
 import { checkNode } from '../host/network-plugin.ts';
 import type { Refusal } from '../host/network-plugin.ts';
-import { nodeShape } from '../host/node-shape.ts';
+import { isKnownPlugin, nodeShape } from '../host/node-shape.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { PodBinding } from '../model/binding.ts';
 import type { Endpoint } from '../model/endpoint.ts';
@@ -87,6 +87,8 @@ export class Controller {
   #boundLinks: HostFacts['links'] = [];
   /** Bridges that ever carried pods: one that is empty now will carry the next. */
   readonly #knownBridges = new Set<string>();
+  /** Whether a routed pod ever had an interface of a name that the network plugin does not give. */
+  #foreignNames = false;
   #retryMs = firstRetryMs;
   #retryAt = Number.POSITIVE_INFINITY;
   #resyncAt = 0;
@@ -217,9 +219,11 @@ export class Controller {
     }
     this.#boundLinks = facts.links;
     const { bindings, problems } = result;
-    const options = { knownBridges: this.#knownBridges };
+    const claimed = new Set(problems.flatMap(({ evidence }) => evidence.flatMap(({ interfaces }) => interfaces)));
+    const options = { knownBridges: this.#knownBridges, foreignNames: this.#foreignNames, claimed };
     const shape = nodeShape(facts, bindings, store.snapshot().nodes.get(node), options);
     for (const { name } of shape.bridges) this.#knownBridges.add(name);
+    this.#foreignNames ||= shape.anyVeth === true && isKnownPlugin(facts);
     const refusals = checkNode(facts, bindings, options);
     const unbound = problems.filter(({ code }) => code !== 'pod-without-address');
     if (shape.bridges.length > 0 && unbound.length > 0) {

@@ -1,7 +1,7 @@
 import type { PodBinding } from '../model/binding.ts';
 import type { HostFacts } from './facts.ts';
 import { coveredUplinks, misjudgedPorts, nodeShape, podBridges, portsOfBridge } from './node-shape.ts';
-import type { ShapeOptions } from './node-shape.ts';
+import type { CoveredUplink, ShapeOptions } from './node-shape.ts';
 
 /** Why policy cannot hold on this node, or holds less than it should. */
 export type RefusalCode =
@@ -153,13 +153,10 @@ function checkBridges(facts: HostFacts, bindings: readonly PodBinding[], options
 }
 
 function checkRouting(facts: HostFacts, bindings: readonly PodBinding[], options: ShapeOptions): Refusal[] {
-  const found: Refusal[] = coveredUplinks(facts, bindings, options).map(({ pattern, interface: name, why }) => ({
-    code: 'routed-pattern-covers-uplink',
-    severity: 'warn',
-    seen: `interface ${name}: ${why}`,
-    why: `it has the name of a pod's interface (${pattern}) and is left out: a pod behind it would be open`,
-    help: `Rename ${name} so that ${pattern} does not match it.`,
-  }));
+  const found = coveredUplinks(facts, bindings, options).flatMap((uplink) => {
+    const refusal = leftOut(uplink);
+    return refusal === undefined ? [] : [refusal];
+  });
   const { forwarding4, forwarding6 } = facts.settings;
   if (forwarding4 === false && forwarding6 !== true) {
     found.push({
@@ -171,4 +168,19 @@ function checkRouting(facts: HostFacts, bindings: readonly PodBinding[], options
     });
   }
   return found;
+}
+
+/** A way out that is only of a pod's kind needs no word; one with a pod's name does, and one that might be a pod's. */
+function leftOut({ interface: name, by, why, sure }: CoveredUplink): Refusal | undefined {
+  const byKind = !by.endsWith('*');
+  if (byKind && sure) return undefined;
+  return {
+    code: 'routed-pattern-covers-uplink',
+    severity: 'warn',
+    seen: `interface ${name}: ${why}`,
+    why: `it looks like a pod's interface (${by}) and is left out: a pod behind it would be open`,
+    help: byKind
+      ? `If ${name} is a pod's, take its route or address away; else use a network plugin that is known, so that names tell.`
+      : `Rename ${name} so that ${by} does not match it.`,
+  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import type { PodBinding } from '../model/binding.ts';
+import type { NodeShape, PodBinding } from '../model/binding.ts';
 import { parseCidr } from '../model/cidr.ts';
 import type { Cidr } from '../model/cidr.ts';
 import type { IpAddress } from '../model/ip.ts';
@@ -44,22 +44,33 @@ const bound = (name: string, attachment: PodBinding['attachment']): PodBinding =
 });
 const routed = { kind: 'routed' } as const;
 
-describe('routed patterns', () => {
-  const cases: { name: string; facts?: Partial<HostFacts>; bindings?: PodBinding[]; expected: string[] }[] = [
-    { name: 'a bare node without pods takes veth*', expected: ['veth*'] },
-    { name: 'calico takes cali*', facts: { config: config('calico', 'portmap') }, expected: ['cali*'] },
-    { name: 'the AWS plugin takes eni*', facts: { config: config('aws-cni') }, expected: ['eni*'] },
+describe('interfaces of routed pods', () => {
+  const ptp = config('ptp');
+  const cases: { name: string; facts?: Partial<HostFacts>; bindings?: PodBinding[]; expected: Partial<NodeShape> }[] = [
+    { name: 'a bare node without pods takes every veth', expected: { routed: [], anyVeth: true } },
+    {
+      name: 'a plugin nobody knows may name its veths as it likes',
+      facts: { config: config('my-own-cni') },
+      bindings: [bound('mypod0', routed)],
+      expected: { routed: [], anyVeth: true },
+    },
+    { name: 'calico takes cali*', facts: { config: config('calico', 'portmap') }, expected: { routed: ['cali*'] } },
+    { name: 'the AWS plugin takes eni*', facts: { config: config('aws-cni') }, expected: { routed: ['eni*'] } },
     {
       name: 'a configured prefix is taken too',
       facts: { config: { ...config('aws-cni'), interfacePrefix: 'abc' } },
-      expected: ['abc*', 'eni*'],
+      expected: { routed: ['abc*', 'eni*'] },
     },
-    { name: 'a bridge plugin routes nobody', facts: { config: { ...config('bridge'), bridge: 'cni0' } }, expected: [] },
+    {
+      name: 'a bridge plugin routes nobody',
+      facts: { config: { ...config('bridge'), bridge: 'cni0' } },
+      expected: { routed: [] },
+    },
     {
       name: 'a routed pod on a bridge node brings its pattern',
       facts: { config: { ...config('bridge'), bridge: 'cni0' } },
       bindings: [bound('vethA', routed)],
-      expected: ['veth*'],
+      expected: { routed: ['veth*'] },
     },
     {
       name: 'a pod nobody named, but a host route leads to, brings its pattern',
@@ -68,49 +79,78 @@ describe('routed patterns', () => {
         links: [sampleVeth('knet1', 5)],
         routes: [sampleRoute('10.1.1.2', 'knet1')],
       },
-      expected: ['knet*'],
+      expected: { routed: ['knet*'] },
     },
     {
-      name: 'a name of no known kind is taken exactly',
+      name: 'a pod whose interface has a name of no known kind brings every veth',
+      facts: { config: ptp },
       bindings: [bound('mypod0', routed)],
-      expected: ['mypod0', 'veth*'],
+      expected: { routed: [], anyVeth: true },
     },
   ];
   test.each(cases)('$name', ({ facts, bindings, expected }) => {
-    expect(nodeShape(sampleFacts(facts), bindings ?? []).routed).toEqual(expected);
+    const { routed: patterns, anyVeth } = nodeShape(sampleFacts(facts), bindings ?? []);
+    expect({ routed: patterns, ...(anyVeth && { anyVeth }) }).toEqual(expected);
   });
 
-  const uplinks: { name: string; facts: Partial<HostFacts> }[] = [
+  test('a name of no known kind is expected again after its pod has gone', () => {
+    const facts = sampleFacts({ config: ptp });
+    expect(nodeShape(facts, [], undefined, { foreignNames: true }).anyVeth).toBe(true);
+    expect(nodeShape(facts, []).anyVeth).toBeUndefined();
+  });
+
+  const gateway = { ...sampleRoute('192.168.7.0/24', 'veth-up'), hops: [{ interface: 'veth-up', gateway: true }] };
+  const uplinks: { name: string; facts: Partial<HostFacts>; byKind: number }[] = [
     {
       name: 'a default route',
       facts: { links: [sampleVeth('veth-up', 5)], routes: [sampleRoute('default', 'veth-up')] },
+      byKind: 0,
     },
+    { name: 'a route through a gateway', facts: { links: [sampleVeth('veth-up', 5)], routes: [gateway] }, byKind: 1 },
     {
       name: 'a subnet of its own',
       facts: { links: [sampleVeth('veth-up', 5, { addresses: [address('192.168.1.1', 24)] })] },
-    },
-    {
-      name: 'no veth behind its name',
-      facts: { links: [{ index: 5, name: 'veth-up', loopback: false, addresses: [] }] },
+      byKind: 1,
     },
   ];
-  test.each(uplinks)('an interface with $name is excepted, others stay covered, and that is reported', ({ facts }) => {
-    const all = sampleFacts({ ...facts, links: [...(facts.links ?? []), sampleVeth('vethA', 6)] });
-    expect(nodeShape(all, [])).toMatchObject({ routed: ['veth*'], strangers: ['veth-up'] });
-    expect(checkNode(all).map(({ code, severity }) => `${severity} ${code}`)).toEqual([
-      'warn routed-pattern-covers-uplink',
-    ]);
+  test.each(uplinks)('an interface with $name is excepted, others stay covered', ({ facts, byKind }) => {
+    const links = [...(facts.links ?? []), sampleVeth('vethA', 6)];
+    const byName = sampleFacts({ ...facts, links, config: ptp });
+    expect(nodeShape(byName, [])).toMatchObject({ routed: ['veth*'], strangers: ['veth-up'] });
+    expect(warnings(byName)).toEqual(['warn routed-pattern-covers-uplink']);
+    const anyName = sampleFacts({ ...facts, links });
+    expect(nodeShape(anyName, [])).toMatchObject({ anyVeth: true, strangers: ['veth-up'] });
+    expect(warnings(anyName)).toHaveLength(byKind);
+  });
+
+  test('an interface that is no veth is excepted from a pattern, and no kind covers it', () => {
+    const links: Link[] = [{ index: 5, name: 'veth-up', loopback: false, addresses: [] }];
+    expect(nodeShape(sampleFacts({ links, config: ptp }), []).strangers).toEqual(['veth-up']);
+    expect(nodeShape(sampleFacts({ links }), [])).toEqual({ routed: [], anyVeth: true, bridges: [] });
+  });
+
+  test('an interface that a closed pod may have is not left out for a route through it, but for the way out is', () => {
+    const links = [sampleVeth('veth-up', 5)];
+    const claimed = new Set(['veth-up']);
+    const strangers = (...routes: HostFacts['routes']): readonly string[] | undefined =>
+      nodeShape(sampleFacts({ links, routes }), [], undefined, { claimed }).strangers;
+    expect(strangers(gateway)).toBeUndefined();
+    expect(strangers(sampleRoute('default', 'veth-up'))).toEqual(['veth-up']);
   });
 
   test('an address on the node’s end of a veth that is a pod’s does not make it an uplink', () => {
     const facts = sampleFacts({ links: [sampleVeth('vethA', 5, { addresses: [address('10.0.1.1', 24)] })] });
-    expect(nodeShape(facts, [bound('vethA', routed)]).routed).toEqual(['veth*']);
+    expect(nodeShape(facts, [bound('vethA', routed)]).strangers).toBeUndefined();
   });
 
   test('a bridge port may be covered: it never appears in the forward hook', () => {
     const facts = sampleFacts({ links: [bridge('docker0'), sampleVeth('vethD', 5, { master: 'docker0' })] });
-    expect(nodeShape(facts, [])).toEqual({ routed: ['veth*'], bridges: [] });
+    expect(nodeShape(facts, [])).toEqual({ routed: [], anyVeth: true, bridges: [] });
   });
+
+  function warnings(facts: HostFacts): readonly string[] {
+    return checkNode(facts).map(({ code, severity }) => `${severity} ${code}`);
+  }
 });
 
 describe('bridges', () => {

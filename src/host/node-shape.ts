@@ -8,22 +8,24 @@ import type { Node } from '../model/node.ts';
 import type { HostFacts } from './facts.ts';
 import { indexFacts } from './evidence.ts';
 import type { Link } from './links.ts';
-import { bridgeOfPort, strangerReason } from './uplinks.ts';
+import { bridgeOfPort, exitReason, strangerReason } from './uplinks.ts';
 
-/** What the operator may set where detection cannot know. */
+/** What the facts of one moment do not tell. */
 export interface ShapeOptions {
-  /** Patterns or names of routed pods' interfaces, instead of the detected ones. */
-  readonly routed?: readonly string[];
   /** Names of pod bridges, instead of the detected ones. */
   readonly bridges?: readonly string[];
   /** Bridges that carried pods before: they count while they exist, empty or not. */
   readonly knownBridges?: ReadonlySet<string>;
+  /** A routed pod once had an interface of a name that no pattern covers: so may the next. */
+  readonly foreignNames?: boolean;
+  /** Interfaces that some pod without a binding may have: such a pod stays closed, so none of them may be left out. */
+  readonly claimed?: ReadonlySet<string>;
 }
 
 /** Prefixes of host interfaces that network plugins give to pods. */
 const POD_PREFIXES = ['veth', 'cali', 'eni', 'knet', 'azv'] as const;
 
-/** Patterns of plugins that route their pods. Plugins that are not listed here get the patterns of what is seen. */
+/** Patterns of plugins that route their pods. Of a plugin that is neither here nor on a bridge, every veth is a pod's. */
 const ROUTED_PLUGINS: ReadonlyMap<string, readonly string[]> = new Map([
   ['ptp', ['veth*']],
   ['calico', ['cali*']],
@@ -38,9 +40,9 @@ const FOREIGN_BRIDGE = /^(?:docker\d+|br-[0-9a-f]{12}|virbr\d+|podman\d+|lxcbr\d
 
 /**
  * How to recognise pods of this node, known or not. Stable while pods come and go, so that unknown pods are closed from the start:
- * with a CNI configuration it follows the plugin; without one, or with a plugin nobody knows, it takes `veth*`, cni0 and every
+ * with a CNI configuration it follows the plugin; without one, or with a plugin nobody knows, it takes every veth, cni0 and every
  * bridge that has veth ports only.
- * Uplinks that a pattern covers are excepted from it; {@link coveredUplinks} tells.
+ * Uplinks that this covers are excepted from it; {@link coveredUplinks} tells.
  */
 export function nodeShape(
   facts: HostFacts,
@@ -48,13 +50,7 @@ export function nodeShape(
   node?: Node,
   options: ShapeOptions = {},
 ): NodeShape {
-  const routed = new Set(options.routed ?? wantedPatterns(facts, bindings));
-  const covered = coveredUplinks(facts, bindings, options).map((uplink) => uplink.interface);
-  const strangers = [...new Set(covered)].sort();
-  for (const binding of bindings) {
-    if (binding.attachment.kind !== 'routed') continue;
-    if (![...routed].some((pattern) => matchesPattern(pattern, binding.interface))) routed.add(binding.interface);
-  }
+  const strangers = coveredUplinks(facts, bindings, options).map((uplink) => uplink.interface);
   const names = podBridges(facts, bindings, options);
   const bridges = names.map((name) => ({
     name,
@@ -62,7 +58,7 @@ export function nodeShape(
     podCidrs: podCidrsOf(facts, name, node),
     ...ownAddresses(facts, name),
   }));
-  return { routed: [...routed].sort(), ...(strangers.length > 0 && { strangers }), bridges };
+  return { ...routedPods(facts, bindings, options), ...(strangers.length > 0 && { strangers }), bridges };
 }
 
 /** Whether an nftables interface pattern (`veth*`, or an exact name) matches a name. */
@@ -70,15 +66,37 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
-/** Uplinks that the node's patterns would cover: what passes them is not judged as a pod's. */
+/** An interface that is left out where all others like it are closed. */
+export interface CoveredUplink {
+  readonly interface: string;
+  /** What covers it: a pattern, or the kind of interface. */
+  readonly by: string;
+  readonly why: string;
+  /** It surely leads away from this node: no pod is behind it. */
+  readonly sure: boolean;
+}
+
+/** Uplinks that would be taken for interfaces of routed pods, sorted: what passes them is not judged as a pod's. */
 export function coveredUplinks(
   facts: HostFacts,
   bindings: readonly PodBinding[],
   options: ShapeOptions = {},
-): readonly { readonly pattern: string; readonly interface: string; readonly why: string }[] {
-  return (options.routed ?? wantedPatterns(facts, bindings)).flatMap((pattern) =>
-    uplinksCoveredBy(facts, bindings, pattern),
-  );
+): readonly CoveredUplink[] {
+  const { routed, anyVeth } = routedPods(facts, bindings, options);
+  const bound = new Set(bindings.map((binding) => binding.interface));
+  return facts.links
+    .flatMap((link): CoveredUplink[] => {
+      // Ports of a bridge never appear in the forward hook themselves, so they may be covered.
+      if (link.master !== undefined || bound.has(link.name)) return [];
+      const pattern = routed.find((one) => matchesPattern(one, link.name));
+      const by = anyVeth === true && link.kind === 'veth' ? 'every veth' : pattern;
+      if (by === undefined) return [];
+      const exit = exitReason(facts, link);
+      if (exit === undefined && options.claimed?.has(link.name) === true) return [];
+      const why = exit ?? strangerReason(facts, link);
+      return why === undefined ? [] : [{ interface: link.name, by, why, sure: exit !== undefined }];
+    })
+    .sort((a, b) => compareText(a.interface, b.interface));
 }
 
 /** Names of the bridges that carry pods, sorted. */
@@ -104,7 +122,7 @@ export function podBridges(
 }
 
 /** Whether the configuration says how its plugin attaches pods; of any other plugin both ways must be expected. */
-function isKnownPlugin({ config }: HostFacts): boolean {
+export function isKnownPlugin({ config }: HostFacts): boolean {
   return config !== undefined && (config.bridge !== undefined || ROUTED_PLUGINS.has(config.plugins[0] ?? ''));
 }
 
@@ -113,26 +131,38 @@ export function portsOfBridge(facts: HostFacts, bridge: string): readonly Link[]
   return facts.links.filter(({ master }) => master === bridge);
 }
 
-function wantedPatterns(facts: HostFacts, bindings: readonly PodBinding[]): readonly string[] {
+/** What the interfaces of routed pods look like, present and to come. */
+function routedPods(
+  facts: HostFacts,
+  bindings: readonly PodBinding[],
+  options: ShapeOptions,
+): Pick<NodeShape, 'routed' | 'anyVeth'> {
   const patterns = new Set<string>();
   const [plugin] = facts.config?.plugins ?? [];
-  if (facts.config === undefined) patterns.add('veth*');
-  else if (facts.config.bridge === undefined) {
-    for (const pattern of ROUTED_PLUGINS.get(plugin ?? '') ?? ['veth*']) patterns.add(pattern);
+  let anyVeth = !isKnownPlugin(facts) || options.foreignNames === true;
+  if (facts.config?.bridge === undefined) {
+    for (const pattern of ROUTED_PLUGINS.get(plugin ?? '') ?? []) patterns.add(pattern);
   }
   if (facts.config?.interfacePrefix !== undefined) patterns.add(`${facts.config.interfacePrefix}*`);
   for (const { interface: name, attachment } of bindings) {
-    if (attachment.kind === 'routed') addPrefix(patterns, name);
+    if (attachment.kind !== 'routed' || [...patterns].some((pattern) => matchesPattern(pattern, name))) continue;
+    const prefix = knownPrefix(name);
+    // Another plugin is at work that names its interfaces like this one.
+    if (prefix === undefined) anyVeth = true;
+    else patterns.add(`${prefix}*`);
   }
+  if (anyVeth) return { routed: [], anyVeth };
   // Pods that nobody has named yet: veths that a host route leads to.
   const routes = new Set([...indexFacts(facts).hostRoutes.values()].flatMap((names) => [...names]));
-  for (const link of routedCandidates(facts)) if (routes.has(link.name)) addPrefix(patterns, link.name);
-  return [...patterns];
+  for (const link of routedCandidates(facts)) {
+    const prefix = routes.has(link.name) ? knownPrefix(link.name) : undefined;
+    if (prefix !== undefined) patterns.add(`${prefix}*`);
+  }
+  return { routed: [...patterns].sort() };
 }
 
-function addPrefix(patterns: Set<string>, name: string): void {
-  const prefix = POD_PREFIXES.find((known) => name.startsWith(known));
-  if (prefix !== undefined) patterns.add(`${prefix}*`);
+function knownPrefix(name: string): string | undefined {
+  return POD_PREFIXES.find((known) => name.startsWith(known));
 }
 
 /** Interfaces that could be a routed pod's: veths that are nobody's port and no uplink. */
@@ -140,20 +170,6 @@ function routedCandidates(facts: HostFacts): readonly Link[] {
   return facts.links.filter(
     (link) => link.kind === 'veth' && link.master === undefined && strangerReason(facts, link) === undefined,
   );
-}
-
-/** Ports of a bridge never appear in the forward hook themselves, so a pattern may match them. */
-function uplinksCoveredBy(
-  facts: HostFacts,
-  bindings: readonly PodBinding[],
-  pattern: string,
-): { pattern: string; interface: string; why: string }[] {
-  const bound = new Set(bindings.map((binding) => binding.interface));
-  return facts.links.flatMap((link) => {
-    if (link.master !== undefined || bound.has(link.name) || !matchesPattern(pattern, link.name)) return [];
-    const why = strangerReason(facts, link);
-    return why === undefined ? [] : [{ pattern, interface: link.name, why }];
-  });
 }
 
 function portsOf(facts: HostFacts, bindings: readonly PodBinding[], bridge: string): BridgePorts {

@@ -2,20 +2,26 @@ import { familyBits, familyOf } from '../model/ip.ts';
 import type { HostFacts } from './facts.ts';
 import type { Link } from './links.ts';
 
-/** Why an interface surely leads away from this node, or `undefined` if nothing says so. */
-export function uplinkReason(facts: Pick<HostFacts, 'routes' | 'links'>, link: Link): string | undefined {
+/** Why an interface is a way out of this node, whoever else uses it, or `undefined` if nothing says so. */
+export function exitReason(facts: Pick<HostFacts, 'routes'>, link: Link): string | undefined {
   if (link.loopback) return 'it is the loopback';
   if (link.kind === undefined) return 'it is a physical interface';
-  for (const { destination, hops } of facts.routes) {
-    const own = hops.filter((hop) => hop.interface === link.name);
-    if (own.length > 0 && destination.prefix === 0) return 'it has a default route';
-    if (own.some(({ gateway }) => gateway)) return `it has a route to ${destination.text} through a gateway`;
-  }
-  return undefined;
+  const leadsOut = facts.routes.some(
+    ({ destination, hops }) => destination.prefix === 0 && hops.some((hop) => hop.interface === link.name),
+  );
+  return leadsOut ? 'it has a default route' : undefined;
+}
+
+/** Like {@link exitReason}; also a route through a gateway, which may be a pod that forwards for others. */
+export function uplinkReason(facts: Pick<HostFacts, 'routes'>, link: Link): string | undefined {
+  const exit = exitReason(facts, link);
+  if (exit !== undefined) return exit;
+  const route = facts.routes.find(({ hops }) => hops.some((hop) => hop.interface === link.name && hop.gateway));
+  return route === undefined ? undefined : `it has a route to ${route.destination.text} through a gateway`;
 }
 
 /** Like {@link uplinkReason}, for an interface that is no pod's as far as is known: a subnet on it means neighbours that are no pods. */
-export function strangerReason(facts: Pick<HostFacts, 'routes' | 'links'>, link: Link): string | undefined {
+export function strangerReason(facts: Pick<HostFacts, 'routes'>, link: Link): string | undefined {
   const uplink = uplinkReason(facts, link);
   if (uplink !== undefined) return uplink;
   // Network plugins give the node's end of a pod's veth no address, or one with a host prefix.

@@ -28,9 +28,11 @@ export type BridgePorts =
 
 /** What the agent knows of its node's network: where pods hang and how to recognise a pod it does not know. */
 export interface NodeShape {
-  /** Patterns (`veth*`) or exact names of host interfaces of routed pods; empty if no pod is routed. */
+  /** Patterns (`veth*`) of host interfaces of routed pods. */
   readonly routed: readonly string[];
-  /** Interfaces that a pattern of `routed` covers and that are surely no pod's: an uplink with a pod-like name. */
+  /** Every veth is taken for a routed pod's, whatever its name: nobody knows how the network plugin names them. */
+  readonly anyVeth?: true;
+  /** Interfaces that `routed` or `anyVeth` covers and that are surely no pod's: an uplink with a pod-like name. */
   readonly strangers?: readonly string[];
   readonly bridges: readonly {
     readonly name: string;
@@ -40,4 +42,9 @@ export interface NodeShape {
     /** The node's own addresses on the bridge, which are its pods' gateways: no port may claim one. */
     readonly addresses?: readonly IpAddress[];
   }[];
+}
+
+/** Whether pods of the node may be routed, by its shape. */
+export function routesPods({ routed, anyVeth }: NodeShape): boolean {
+  return routed.length > 0 || anyVeth === true;
 }

@@ -85,7 +85,7 @@ export class LabNode {
     await createNamespace(netns, this.#traffic);
     const identity = { namespace, name, uid, containerId, netns };
     const attached =
-      attach === 'cni' ? await this.cni.add(identity, ips) : await this.#attachPlainly(netns, containerId, ips ?? []);
+      attach === 'cni' ? await this.cni.add(identity, ips) : await this.#attachPlainly(identity, ips ?? [], options);
     const pod: LabPod = { ...identity, node: this, labels, ports, attach, ...attached };
     this.#pods.add(pod);
     return pod;
@@ -157,13 +157,13 @@ export class LabNode {
 
   /** The same interfaces that the plugins make, by `ip` alone. */
   async #attachPlainly(
-    netns: string,
-    containerId: string,
+    { netns, containerId }: Pick<LabPod, 'netns' | 'containerId'>,
     ips: readonly string[],
+    options: Pick<PodOptions, 'hostInterface'>,
   ): Promise<{ ips: readonly string[]; mac: string; hostInterface: string }> {
     if (ips.length === 0) throw new Error('a plainly attached pod needs addresses');
     const hash = createHash('sha256').update(containerId).digest('hex');
-    const hostInterface = `veth${hash.slice(0, 8)}`;
+    const hostInterface = options.hostInterface ?? `veth${hash.slice(0, 8)}`;
     const mac = `0a:58:${hash.slice(8, 16).match(/../g)?.join(':') ?? ''}`;
     const mtu = String(this.#mtu);
     const pair = `link add ${hostInterface} mtu ${mtu} type veth peer name eth0 address ${mac} mtu ${mtu} netns ${netns}`;

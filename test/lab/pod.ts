@@ -21,6 +21,8 @@ export interface PodOptions {
    * faster, any address, needs `ips`.
    */
   readonly attach?: 'cni' | 'plain';
+  /** Name of a plain pod's veth on the node, as another network plugin would choose it; `veth` and 8 digits by default. */
+  readonly hostInterface?: string;
 }
 
 /** A pod: a network namespace behind a veth of its node. */

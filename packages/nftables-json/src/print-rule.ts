@@ -35,7 +35,7 @@ const bareMetaKeys: ReadonlySet<string> = new Set([
   'day',
   'hour',
 ]);
-const nameKeys: ReadonlySet<string> = new Set(['iifname', 'oifname', 'ibrname', 'obrname']);
+const nameKeys: ReadonlySet<string> = new Set(['iifname', 'oifname', 'iifkind', 'oifkind', 'ibrname', 'obrname']);
 /** Flag fields: there a bare value means "any of these", and equality needs its sign. */
 const flagKeys: ReadonlySet<string> = new Set(['ct state', 'ct status', 'ct label', 'tcp flags']);
 
