@@ -33,6 +33,8 @@ export interface RulesetParts {
   readonly options: EnforcementOptions;
   /** One per bound local pod, in any order. A local pod that is missing here is dropped by the tail. */
   readonly endpoints: readonly LoweredEndpoint[];
+  /** Sets of local pods without an interface yet. */
+  readonly ahead?: readonly SetSpec[];
   /** The members of a set. */
   readonly elements: (spec: SetSpec) => ReadonlySet<string>;
 }
@@ -44,7 +46,7 @@ export function assemble(parts: RulesetParts): Ruleset {
   const audited = endpoints.some(({ chains }) => endsInAudit(chains));
   const sets = new Map<string, DesiredSet>();
   for (const set of [...recordSets(parts.options, audited), ...sourceSets(parts, bindings)]) sets.set(set.name, set);
-  for (const spec of endpoints.flatMap((endpoint) => endpoint.sets)) {
+  for (const spec of [...endpoints.flatMap((endpoint) => endpoint.sets), ...(parts.ahead ?? [])]) {
     if (!sets.has(spec.name)) sets.set(spec.name, toDesiredSet(spec, parts.elements(spec)));
   }
   const chains: DesiredChain[] = [

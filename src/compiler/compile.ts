@@ -4,12 +4,14 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { every } from '../model/flow.ts';
 import { familyOf } from '../model/ip.ts';
 import type { IpAddress } from '../model/ip.ts';
+import type { NodeName } from '../model/names.ts';
 import type { ClusterSnapshot } from '../model/snapshot.ts';
 import { addressOwners } from '../selector/address-owners.ts';
 import { matches, matchNamespace } from '../selector/match.ts';
 import type { PeerSelector } from '../selector/peer-selector.ts';
 import { assemble } from './assemble.ts';
-import { lowerEndpoint } from './lower.ts';
+import type { EffectivePolicy } from './effective-policy.ts';
+import { familiesOf, lowerEndpoint, setsAhead } from './lower.ts';
 import type { LoweredEndpoint } from './lower.ts';
 import { defaultOptions } from './options.ts';
 import type { EnforcementOptions } from './options.ts';
@@ -24,29 +26,36 @@ export interface NodeInput {
   readonly bindings: readonly PodBinding[];
   readonly shape: NodeShape;
   readonly options?: EnforcementOptions;
+  /** Sets of its pods without a binding are there ahead of their interfaces. */
+  readonly node?: NodeName;
 }
 
 /**
  * Compiles one node's ruleset from scratch by naive matching: the reference that the incremental controller must
  * equal object for object, and what one-shot commands use.
  */
-export function compileNode({ snapshot, bindings, shape, options = defaultOptions }: NodeInput): Ruleset {
+export function compileNode({ snapshot, bindings, shape, options = defaultOptions, node }: NodeInput): Ruleset {
   const owners = addressOwners(snapshot.pods.values());
   const endpoints = bindings.flatMap((binding) => {
     const lowered = lowerBinding(snapshot, binding);
     return lowered === undefined ? [] : [lowered];
   });
-  return assemble({ shape, options, endpoints, elements: (spec) => naiveElements(spec, snapshot, owners) });
+  const bound = new Set(bindings.map(({ pod }) => pod));
+  const ahead = [...snapshot.pods.values()]
+    .filter((pod) => node !== undefined && pod.node === node && isPoliced(pod) && !bound.has(pod.key))
+    .flatMap((pod) => setsAhead(resolvePod(snapshot, pod), familiesOf(bindings)));
+  return assemble({ shape, options, endpoints, ahead, elements: (spec) => naiveElements(spec, snapshot, owners) });
 }
 
 /** Lowers the pod behind a binding; `undefined` if it is unknown, finished, or another pod of the same name. */
 export function lowerBinding(snapshot: ClusterSnapshot, binding: PodBinding): LoweredEndpoint | undefined {
   const pod = snapshot.pods.get(binding.pod);
   if (pod === undefined || pod.uid !== binding.uid || !isPoliced(pod)) return undefined;
-  return lowerEndpoint(
-    resolve(snapshot.policies.values(), pod, { namespace: snapshot.namespaces.get(pod.namespace) }),
-    binding,
-  );
+  return lowerEndpoint(resolvePod(snapshot, pod), binding);
+}
+
+function resolvePod(snapshot: ClusterSnapshot, pod: Endpoint): EffectivePolicy {
+  return resolve(snapshot.policies.values(), pod, { namespace: snapshot.namespaces.get(pod.namespace) });
 }
 
 /** Whether a pod is a member of a peer selector. An undecidable namespace does not match: closed (semantics 25). */

@@ -65,6 +65,23 @@ export function lowerEndpoint(policy: EffectivePolicy, binding: PodBinding): Low
   return { binding, chains, sets: [...sets.values()], verdicts };
 }
 
+/**
+ * The sets that the chains of a pod will refer to, before it has an interface: they can be in the kernel when it gets
+ * one. A pod without an address is expected to get those of `families`.
+ */
+export function setsAhead(policy: EffectivePolicy, families: readonly IpFamily[]): readonly SetSpec[] {
+  const { key, uid, addresses } = policy.subject;
+  const binding = { pod: key, uid, addresses, interface: '', attachment: { kind: 'routed' } } as const;
+  const expected = addresses.length === 0 ? families : ipFamilies;
+  return lowerEndpoint(policy, binding).sets.filter(({ family }) => expected.includes(family));
+}
+
+/** The families of pods that have an interface: those to come get the same. Both, as long as there is none. */
+export function familiesOf(bindings: readonly PodBinding[]): readonly IpFamily[] {
+  const seen = new Set(bindings.flatMap(({ addresses }) => addresses.map(familyOf)));
+  return seen.size === 0 ? ipFamilies : ipFamilies.filter((family) => seen.has(family));
+}
+
 /** One direction of one pod. */
 class SectionLowering {
   readonly #direction: Direction;
@@ -77,8 +94,7 @@ class SectionLowering {
     this.#direction = section.direction;
     this.#binding = binding;
     this.#sets = sets;
-    const families = new Set(binding.addresses.map(familyOf));
-    this.#families = families.size === 0 ? ipFamilies : ipFamilies.filter((family) => families.has(family));
+    this.#families = familiesOf([binding]);
     const deciding = section.isolated !== 'no' ? section.policies : section.audits;
     const namedPorts = section.direction === 'ingress' ? policy.subject.namedPorts : undefined;
     this.#merged = mergeRules(

@@ -189,12 +189,15 @@ describe('NodeCompiler', () => {
     expect(after.sets.get(cluster.set('peers').name)).toBe(before.sets.get(cluster.set('peers').name));
   });
 
-  test('sets live as long as a local pod uses them', () => {
+  test('sets are there before a local pod has an interface, and live as long as one uses them', () => {
     const cluster = shop();
     cluster.policy('x/p', fromClients);
     cluster.compiler.ruleset();
     expect(cluster.compiler.stats()).toMatchObject({ sets: 1, elements: 1, selectors: 1, keys: 1, endpoints: 2 });
     cluster.bind('x/db');
+    expect([...cluster.inet().chains.keys()].filter((name) => name.startsWith('pod-'))).toEqual([]);
+    expect(cluster.compiler.stats()).toMatchObject({ sets: 1, elements: 1, selectors: 1, keys: 1, endpoints: 1 });
+    cluster.store.remove('Pod', cluster.store.snapshot().pods.get('x/web' as PodKey)!.uid);
     cluster.compiler.ruleset();
     expect(cluster.compiler.stats()).toMatchObject({ sets: 0, elements: 0, selectors: 0, keys: 0, endpoints: 1 });
   });

@@ -48,8 +48,6 @@ export class NodeCompiler implements RulesetCompiler {
   /** Namespaces that put all their policies in audit mode. */
   readonly #audited = new Set<NamespaceName>();
   readonly #endpoints: LocalEndpoints;
-  /** Policed pods the API places on this node. */
-  readonly #localPods = new Set<PodKey>();
   #shape: NodeShape = { routed: [], bridges: [] };
   #reshaped = true;
   /** Sets that changed since the last ruleset. */
@@ -112,6 +110,7 @@ export class NodeCompiler implements RulesetCompiler {
         shape: this.#shape,
         options: this.#options,
         endpoints: this.#endpoints.lowered(),
+        ahead: this.#endpoints.setsAhead(),
         elements: (spec) => this.#sets.elements(spec),
       });
       this.#ruleset = shareRuleset(this.#ruleset, next);
@@ -130,7 +129,7 @@ export class NodeCompiler implements RulesetCompiler {
   localPods(): readonly Endpoint[] {
     this.#updateSets();
     const pods: Endpoint[] = [];
-    for (const key of this.#localPods) {
+    for (const key of this.#endpoints.local) {
       const pod = this.#index.pod(key);
       if (pod === undefined) continue;
       const owned = this.#index.owned(key);
@@ -149,7 +148,7 @@ export class NodeCompiler implements RulesetCompiler {
     let policies = 0;
     for (const namespace of this.#policies.values()) policies += namespace.size;
     let unboundPods = 0;
-    for (const key of this.#localPods) if (!this.#endpoints.isBound(key)) unboundPods += 1;
+    for (const key of this.#endpoints.local) if (!this.#endpoints.isBound(key)) unboundPods += 1;
     const endpoints = this.#endpoints.lowered().length;
     return { ...this.#index.stats(), ...this.#sets.stats(), policies, endpoints, unboundPods };
   }
@@ -160,9 +159,7 @@ export class NodeCompiler implements RulesetCompiler {
 
   #setPod(key: PodKey, pod: Endpoint | undefined): void {
     this.#index.setPod(key, pod);
-    this.#endpoints.markPod(key);
-    if (pod?.node === this.#node && isPoliced(pod)) this.#localPods.add(key);
-    else this.#localPods.delete(key);
+    this.#endpoints.markPod(key, pod?.node === this.#node && isPoliced(pod));
   }
 
   #setNamespace(name: NamespaceName, namespace: Namespace | undefined): void {

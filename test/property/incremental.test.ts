@@ -145,6 +145,7 @@ class Bench {
       bindings: this.#bindings,
       shape: shapes[this.#draft.shape],
       options: this.#options,
+      node: nodeName('n1'),
     });
   }
 
