@@ -25,7 +25,7 @@ export interface Insight {
   readonly coldStart: () => boolean;
 }
 
-/** A moment of `performance.now()` as ISO 8601 text. */
+/** A moment of `performance.now()` as ISO 8601 text, by the time of now: clocks are set while an agent runs. */
 export function toIso(monotonicMs: number): string {
-  return new Date(performance.timeOrigin + monotonicMs).toISOString();
+  return new Date(Date.now() - (performance.now() - monotonicMs)).toISOString();
 }

@@ -64,5 +64,5 @@ export function watchSource(registry: Registry, { source }: Pick<Insight, 'sourc
 }
 
 function ageSeconds(atMs: number): number {
-  return Math.max(0, (Date.now() - atMs) / 1000);
+  return Math.max(0, (performance.now() - atMs) / 1000);
 }

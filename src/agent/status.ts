@@ -42,7 +42,7 @@ export function statusReport(insight: Insight, asked: { readonly policy?: string
         state,
         synced,
         objects: countOf(snapshot, kind),
-        ...(lastHeardAtMs !== undefined && { lastHeardAt: new Date(lastHeardAtMs).toISOString() }),
+        ...(lastHeardAtMs !== undefined && { lastHeardAt: toIso(lastHeardAtMs) }),
         ...(problem !== undefined && { problem }),
       })),
     },

@@ -51,7 +51,7 @@ export class DirectorySource implements Source {
     this.#settleMs = options.settleMs ?? 50;
     this.#rescanMs = options.rescanMs ?? 5_000;
     this.#retryMs = options.retryMs ?? 500;
-    this.#nowMs = options.nowMs ?? (() => Date.now());
+    this.#nowMs = options.nowMs ?? (() => performance.now());
   }
 
   health(): readonly SourceHealth[] {

@@ -24,7 +24,7 @@ export interface SourceHealth {
   readonly kind: ResourceKind;
   readonly state: 'init' | 'syncing' | 'watching' | 'backoff';
   readonly synced: boolean;
-  /** When something was last heard, in milliseconds since the epoch. */
+  /** When something was last heard, on the clock of `performance.now()`. */
   readonly lastHeardAtMs?: number;
   /** Why it is not watching, for people. */
   readonly problem?: string;

@@ -1,6 +1,6 @@
 /** Time as the reflector uses it, so that tests decide how fast it goes. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds on the clock of `performance.now()`, which does not jump when somebody sets the time. */
   now(): number;
   /** Resolves after `delayMs`, or at once when aborted. Never rejects. */
   sleep(delayMs: number, signal: AbortSignal): Promise<void>;
@@ -16,7 +16,7 @@ export interface Deadline {
 
 /** The clock of this machine. Its timers keep the process alive: a source is what the process lives for. */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => performance.now(),
   sleep: (delayMs, signal) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (signal.aborted) {

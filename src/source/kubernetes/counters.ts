@@ -1,7 +1,7 @@
 /** Why a list was read anew. */
 export type ResyncReason = 'expired' | 'version-too-large' | 'silent' | 'decode';
 
-/** What one reflector did so far; times are milliseconds since the epoch. For metrics. */
+/** What one reflector did so far; times are on the clock of `performance.now()`. For metrics. */
 export interface ReflectorCounters {
   readonly resyncs: ReadonlyMap<ResyncReason, number>;
   /** By HTTP status (`429`) or by what broke (`reset`, `stall`, `headers`, `frame`). */

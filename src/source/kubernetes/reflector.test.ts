@@ -451,3 +451,27 @@ test('a pause of the length the server asked for is kept', async () => {
   await eventually(() => expect(counters().backoffMs).toBeGreaterThanOrEqual(1000));
   await synced('a');
 });
+
+test.each([
+  { jump: 'a day ahead', hours: 24 },
+  { jump: 'a day back', hours: -24 },
+])('the watch goes on when the time of the machine is set $jump, and its ages stay true', async ({ hours }) => {
+  createPods('a');
+  start();
+  await synced('a');
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    vi.setSystemTime(Date.now() + hours * 3_600_000);
+    createPods('b');
+    await synced('a', 'b');
+    server.endWatches();
+    createPods('c');
+    await synced('a', 'b', 'c');
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(counters().resyncs.size).toBe(0);
+  const age = performance.now() - (source.health()[0]?.lastHeardAtMs ?? 0);
+  expect(age).toBeGreaterThanOrEqual(0);
+  expect(age).toBeLessThan(60_000);
+});

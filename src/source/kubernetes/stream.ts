@@ -86,7 +86,7 @@ export async function exchange(
     deadline = clock.deadline(deadlines.stallMs, () => attempt.abort(new Overdue('stall')));
     if (response.status !== 200) {
       const body = await readBody(response, maxRefusalBytes);
-      return { kind: 'refused', status: readRefusal(response.status, response.headers, body, clock.now()) };
+      return { kind: 'refused', status: readRefusal(response.status, response.headers, body, Date.now()) };
     }
     const heard = (): void => {
       deadline.restart();
