@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 
+import { ownVersion } from '../agent/version.ts';
 import type { Context, Output } from './context.ts';
 import { exitCode } from './exit-code.ts';
 import type { ExitCode } from './exit-code.ts';
@@ -62,7 +63,9 @@ type Finish = (code: ExitCode) => void;
 function buildProgram(context: Context, finish: Finish): Command {
   const program = new Command('policy')
     .description('Kubernetes NetworkPolicy on nftables: enforce it on a node, explain it, test it.')
+    .option('-V, --version', 'print the version')
     .exitOverride()
+    .configureHelp({ optionDescription: describeOption })
     .configureOutput({ writeOut: (text) => context.stdout.write(text), writeErr: (text) => context.stderr.write(text) })
     .showSuggestionAfterError()
     .showHelpAfterError('(run with --help for usage)')
@@ -71,7 +74,18 @@ function buildProgram(context: Context, finish: Finish): Command {
   addTest(program, context, finish);
   addFlowCommands(program, context, finish);
   addNodeCommands(program, context, finish);
+  program.on('option:version', () => {
+    context.stdout.write(`nftpolicy ${ownVersion()} (Node.js ${process.versions.node})\n`);
+    throw new CommanderError(exitCode.ok, 'commander.version', '');
+  });
   return program;
+}
+
+/** As commander does it, without defaults that say nothing: a flag that is not given, an empty list. */
+function describeOption(option: Option): string {
+  const defaultValue: unknown = option.defaultValue;
+  const saysNothing = defaultValue === false || (Array.isArray(defaultValue) && defaultValue.length === 0);
+  return saysNothing ? option.description : new Help().optionDescription(option);
 }
 
 function addTest(program: Command, context: Context, finish: Finish): void {
