@@ -68,7 +68,7 @@ export function addExplain(program: Command, context: Context, finish: (code: Ex
     .option('--agent <host:port>', 'where the agent of this node answers', '127.0.0.1:9478')
     .option('--trace [seconds]', "follow a real packet of this flow through this node's kernel (default: 5 s)")
     .addOption(new Option('--color <when>', 'colour the text').choices(['auto', 'always', 'never']).default('auto'))
-    .option('--code <code>', 'print what a reason code means, and stop')
+    .option('--code <code>', 'print what a code of any command means, and what to do')
     .addHelpText('after', examples)
     .action(async (from: string | undefined, to: string | undefined, options: Omit<ExplainOptions, 'from' | 'to'>) => {
       const { explainCommand } = await import('./commands/explain.ts');

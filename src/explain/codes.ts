@@ -37,11 +37,6 @@ export type ReasonCode = keyof typeof reasonNames;
 /** All codes, in order. */
 export const reasonCodes: readonly ReasonCode[] = Object.keys(reasonNames) as ReasonCode[];
 
-/** Narrows a text, in any case, to a code. */
-export function parseReasonCode(text: string): ReasonCode | undefined {
-  return reasonCodes.find((code) => code === text.toUpperCase());
-}
-
 /** Lint rules that find the same mistake without a question. */
 export const relatedLint = {
   NP105: 'removed-api-version',

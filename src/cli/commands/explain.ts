@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Cluster } from '../../explain/cluster.ts';
-import { parseReasonCode, reasonNames } from '../../explain/codes.ts';
 import { explain } from '../../explain/explain.ts';
 import type { Question } from '../../explain/explain.ts';
 import type { Explanation, Outcome } from '../../explain/explanation.ts';
@@ -63,7 +62,7 @@ export async function explainCommand(context: Context, options: ExplainOptions):
     context.stderr.write(`policy explain: ${message}\n`);
     return exitCode.usage;
   };
-  if (options.code !== undefined) return printCode(context, options.code, refuse);
+  if (options.code !== undefined) return await printCode(context, options.code, refuse);
   if (options.from === undefined || options.to === undefined)
     return refuse('say who asks for whom: policy explain FROM TO:PORT');
   const trace = traceSeconds(options.trace);
@@ -234,10 +233,11 @@ function toExit(verdict: Outcome, expected: 'allow' | 'deny' | undefined): ExitC
   return passes ? exitCode.ok : exitCode.no;
 }
 
-function printCode({ stdout }: Context, text: string, refuse: (message: string) => ExitCode): ExitCode {
-  const code = parseReasonCode(text);
-  if (code === undefined)
-    return refuse(`there is no code ${text}; the codes are ${Object.keys(reasonNames).join(', ')}`);
+/** Pages exist for codes of all commands, not only for reasons. */
+async function printCode({ stdout }: Context, text: string, refuse: (message: string) => ExitCode): Promise<ExitCode> {
+  const { codeNames, findCode } = await import('../code-names.ts');
+  const code = findCode(text);
+  if (code === undefined) return refuse(`there is no code ${text}; the codes are ${[...codeNames.keys()].join(', ')}`);
   stdout.write(readFileSync(codePage(code), 'utf8'));
   return exitCode.ok;
 }
