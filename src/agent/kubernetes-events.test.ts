@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import type { Clock } from '../enforcer/clock.ts';
 import { AccessError } from '../source/kubernetes/access.ts';
@@ -119,11 +119,11 @@ describe('Kubernetes Events', () => {
     );
   });
 
-  test('are tried again when the server cannot be reached, and given up when they are forbidden', async () => {
+  test('are tried again when the server cannot be reached, and only after an hour when they are forbidden', async () => {
     let answer: number | AccessError = new AccessError('unreachable', 'gone');
     await withEvents(
       () => answer,
-      async (events, clock, posted) => {
+      async (events, clock, posted, results) => {
         events.update([pod('a')]);
         await clock.advance(40_000);
         expect(posted).toHaveLength(2);
@@ -132,8 +132,63 @@ describe('Kubernetes Events', () => {
         expect(posted).toHaveLength(3);
         await clock.advance(400_000);
         expect(posted).toHaveLength(3);
+        answer = 201;
+        await clock.advance(3_600_000);
+        expect(posted).toHaveLength(4);
+        expect(results).toEqual(['failed', 'failed', 'failed', 'posted']);
       },
     );
+  });
+
+  test('a namespace that is going away does not silence the others', async () => {
+    const other = (name: string): Trouble => ({
+      ...pod(name),
+      about: { ...pod(name).about, namespace: 'ending' } as never,
+    });
+    await withEvents(
+      ({ path }) => (path.includes('/ending/') ? 403 : 201),
+      async (events, clock, posted, results) => {
+        events.update([other('a'), pod('b')]);
+        await clock.advance(10_000);
+        expect(posted.map(({ path }) => path)).toEqual([
+          '/api/v1/namespaces/ending/events',
+          '/api/v1/namespaces/shop/events',
+        ]);
+        expect(results).toEqual(['failed', 'posted']);
+      },
+    );
+  });
+
+  test('have the same name within an hour, and one that exists already is not posted again', async () => {
+    const names: string[] = [];
+    const nameOf = (request: KubeRequest): string =>
+      (JSON.parse(request.body ?? '{}') as { metadata: { name: string } }).metadata.name;
+    const answer = (request: KubeRequest): number => {
+      const known = names.includes(nameOf(request));
+      names.push(nameOf(request));
+      return known ? 409 : 201;
+    };
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2026-11-21T10:10:00Z') });
+    try {
+      for (let start = 0; start < 3; start += 1) {
+        await withEvents(answer, async (events, clock, posted, results) => {
+          events.update([pod('a'), pod('x'.repeat(253))]);
+          await clock.advance(60_000);
+          expect(posted).toHaveLength(2);
+          expect(results).toEqual(start === 0 ? ['posted', 'posted'] : ['suppressed', 'suppressed']);
+        });
+      }
+      vi.setSystemTime(Date.parse('2026-11-21T11:10:00Z'));
+      await withEvents(answer, async (events, clock, _, results) => {
+        events.update([pod('a')]);
+        await clock.advance(60_000);
+        expect(results).toEqual(['posted']);
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(new Set(names).size).toBe(3);
+    expect(names.every((name) => name.length <= 253)).toBe(true);
   });
 
   test('about a node stand in namespace default and name the node as its uid', async () => {

@@ -44,13 +44,15 @@ const requestMs = 10_000;
 
 /**
  * Says troubles that last as Kubernetes Events: once each, and again every hour while they last; never more than a
- * few per minute. What cannot be posted is tried again later; nothing depends on it.
+ * few per minute. The name of an Event tells trouble and hour, so that an agent that starts again, or a trouble that
+ * comes and goes, adds none. What cannot be posted is tried again later; nothing depends on it.
  */
 export class KubernetesEvents {
   readonly #options: Required<Omit<KubernetesEventsOptions, 'onResult'>> & Pick<KubernetesEventsOptions, 'onResult'>;
   readonly #entries = new Map<string, Entry>();
   #posted: number[] = [];
-  #forbidden = false;
+  /** A refusal was logged, and nothing has been posted since. */
+  #refused = false;
 
   constructor(options: KubernetesEventsOptions) {
     this.#options = { settleMs: 5_000, repeatMs: 3_600_000, perMinute: 12, ...options };
@@ -74,9 +76,9 @@ export class KubernetesEvents {
   /** Posts what is due, until aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    while (!signal.aborted && !this.#forbidden) {
+    while (!signal.aborted) {
       for (const entry of this.#entries.values()) {
-        if (entry.dueMs <= clock.now() && !signal.aborted && !this.#forbidden) await this.#say(entry, signal);
+        if (entry.dueMs <= clock.now() && !signal.aborted) await this.#say(entry, signal);
       }
       await clock.sleep(lookMs, signal);
     }
@@ -96,11 +98,25 @@ export class KubernetesEvents {
       const status = await this.#post(entry, AbortSignal.any([signal, AbortSignal.timeout(requestMs)]));
       if (status >= 200 && status < 300) {
         entry.dueMs = now + repeatMs;
+        this.#refused = false;
         onResult?.('posted');
         return;
       }
-      this.#forbidden = status === 403;
-      logger.warn({ status }, this.#forbidden ? 'not allowed to create events: none will be posted' : 'event refused');
+      if (status === 409) {
+        entry.dueMs = now + repeatMs;
+        onResult?.('suppressed');
+        return;
+      }
+      // 403 may mean this one namespace, which is going away, as well as a missing permission.
+      const lasts = status === 403 || status === 404;
+      if (!this.#refused) {
+        const message = status === 403 ? 'not allowed to create this event' : 'the API server refused an event';
+        logger.warn({ status, about: entry.trouble.about, reason: entry.trouble.reason }, message);
+      }
+      this.#refused = true;
+      onResult?.('failed');
+      entry.dueMs = now + (lasts ? repeatMs : failureMs);
+      return;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof AccessError)) throw error;
@@ -111,7 +127,7 @@ export class KubernetesEvents {
   }
 
   async #post({ trouble, sinceMs }: Entry, signal: AbortSignal): Promise<number> {
-    const { access, node, clock } = this.#options;
+    const { access, node, clock, repeatMs } = this.#options;
     const { about, reason, message } = trouble;
     const namespace = about.kind === 'Pod' ? about.namespace : 'default';
     const nowMs = Date.now();
@@ -123,7 +139,7 @@ export class KubernetesEvents {
       body: JSON.stringify({
         apiVersion: 'v1',
         kind: 'Event',
-        metadata: { namespace, name: `${about.name}.${digest(keyOf(trouble), nowMs)}` },
+        metadata: { namespace, name: eventName(about.name, keyOf(trouble), Math.floor(nowMs / repeatMs)) },
         // The kubelet names a Node by its name in place of the uid.
         involvedObject: { apiVersion: 'v1', ...about, ...(about.kind === 'Node' && { uid: about.name }) },
         reason,
@@ -147,8 +163,9 @@ function keyOf({ about, reason, code }: Trouble): string {
   return `${about.kind === 'Pod' ? about.uid : `node ${about.name}`} ${reason} ${code}`;
 }
 
-function digest(key: string, nowMs: number): string {
-  return createHash('sha256').update(`${key} ${nowMs}`).digest('hex').slice(0, 16);
+/** At most 253 characters, which is what the API takes. */
+function eventName(name: string, key: string, hour: number): string {
+  return `${name.slice(0, 236)}.${createHash('sha256').update(`${key} ${hour}`).digest('hex').slice(0, 16)}`;
 }
 
 function time(ms: number): string {
