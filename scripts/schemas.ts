@@ -2,16 +2,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { deniedSchema } from './schemas/denied.ts';
 import { explanationSchema } from './schemas/explanation.ts';
 import { diffSchema, mapSchema } from './schemas/flows.ts';
 import { networkPolicySchema } from './schemas/network-policy.ts';
+import { statusSchema } from './schemas/status.ts';
 import { testReportSchema } from './schemas/test-report.ts';
 
 const schemas = new Map([
+  ['denied.json', deniedSchema],
   ['diff.json', diffSchema],
   ['map.json', mapSchema],
   ['explanation.json', explanationSchema],
   ['networkpolicy.json', networkPolicySchema],
+  ['status.json', statusSchema],
   ['test-report.json', testReportSchema],
 ]);
 

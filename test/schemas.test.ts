@@ -8,9 +8,11 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { run } from '../src/cli/main.ts';
+import type { DeniedReport } from '../src/controller/denied-report.ts';
 import parity from '../src/model/decode/api-parity.json' with { type: 'json' };
 import { decodeObject } from '../src/model/decode/object.ts';
 import type { Diagnostic } from '../src/model/diagnostic.ts';
+import { fine, wrong } from '../src/report/testing/status-reports.ts';
 import { arbPolicy, policyObject } from './property/generators/policies.ts';
 import { caseStates, caseTopics, loadCases, writeCaseFolders } from './support/cases.ts';
 
@@ -203,6 +205,48 @@ function editPart(root: object, at: number, how: string, value: unknown): void {
   else if (Array.isArray(parent)) parent.push(value);
   else parent['stranger'] = value;
 }
+
+describe('the schemas of policy status and policy denied', () => {
+  const status = compile('status.json');
+  const denied = compile('denied.json');
+  const holds = (validate: ValidateFunction, value: unknown): void => {
+    expect(validate(JSON.parse(JSON.stringify(value))), JSON.stringify(validate.errors)).toBe(true);
+  };
+
+  // What a real agent prints is held to them in test/kernel/agent-api.test.ts.
+  test('hold for reports with all members', () => {
+    holds(status, fine);
+    holds(status, wrong);
+    const reasons = ['no-rule-admits', 'pod-closed', 'unknown-pod', 'allowed-now', 'unexplained'] as const;
+    const report: DeniedReport = {
+      schema: 'nftpolicy.dev/denied/v1',
+      node: 'node-1',
+      recording: true,
+      flows: reasons.map((reason) => ({
+        mode: 'denied',
+        from: { address: '10.0.0.1', pod: 'shop/web' },
+        to: { address: 'fd00::1', node: 'node-2' },
+        protocol: 'tcp',
+        port: 80,
+        packets: 3,
+        ageSeconds: 1,
+        reason,
+        direction: 'egress',
+        policies: ['shop/web'],
+      })),
+    };
+    holds(denied, report);
+  });
+
+  test('fail for what is never printed', () => {
+    expect(status({ ...fine, schema: 'nftpolicy.dev/status/v2' })).toBe(false);
+    expect(status({ ...fine, extra: 1 })).toBe(false);
+    expect(status({ ...fine, startedAt: 'yesterday' })).toBe(false);
+    expect(status({ schema: 'nftpolicy.dev/status/v1', agent: 'none' })).toBe(false);
+    expect(denied({ schema: 'nftpolicy.dev/denied/v1' })).toBe(false);
+    expect(denied({ schema: 'nftpolicy.dev/denied/v1', flows: [{ mode: 'denied' }] })).toBe(false);
+  });
+});
 
 describe('the schema of policy test -o json', () => {
   const validate = compile('test-report.json');

@@ -5,6 +5,7 @@ import type { Capabilities } from 'nftables-json';
 
 import { Controller, requiredKinds } from '../controller/controller.ts';
 import type { RulesetSink } from '../controller/controller.ts';
+import type { DeniedReport } from '../controller/denied-report.ts';
 import { NodeCompiler } from '../controller/node-compiler.ts';
 import { systemClock } from '../enforcer/clock.ts';
 import { Enforcer } from '../enforcer/enforcer.ts';
@@ -194,9 +195,10 @@ function startServer(insight: Insight, metrics: Metrics, denied: DeniedLog, logg
         const policy = query.get('policy');
         return statusReport(insight, policy === null ? {} : { policy });
       },
-      denied: async (signal) => ({
+      denied: async (signal): Promise<DeniedReport> => ({
         schema: 'nftpolicy.dev/denied/v1',
         node: config.node,
+        recording: config.enforcement.recordDenied,
         flows: await denied.read(signal),
       }),
     },

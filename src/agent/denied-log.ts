@@ -24,7 +24,8 @@ export class DeniedLog {
   readonly #executor: Pick<Executor, 'listSet'>;
   readonly #insight: Insight;
   readonly #onPackets: DeniedListener;
-  #counted = new Map<string, number>();
+  #seen = new Map<string, DeniedEntry>();
+  #lane: Promise<void> = Promise.resolve();
 
   constructor(executor: Pick<Executor, 'listSet'>, insight: Insight, onPackets: DeniedListener) {
     this.#executor = executor;
@@ -32,8 +33,18 @@ export class DeniedLog {
     this.#onPackets = onPackets;
   }
 
-  /** Recorded flows of now, most recent first. Throws NftError if the kernel cannot be asked. */
+  /** Recorded flows of now, most recent first; one at a time. Rejects with NftError if the kernel cannot be asked. */
   async read(signal?: AbortSignal): Promise<readonly DeniedEntry[]> {
+    const turn = this.#lane.then(() => this.#read(signal));
+    // Whoever asked hears of the failure.
+    this.#lane = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return await turn;
+  }
+
+  async #read(signal?: AbortSignal): Promise<readonly DeniedEntry[]> {
     const { recordDenied } = this.#insight.config.enforcement;
     const call = signal === undefined ? {} : { signal };
     const executor = this.#executor as Executor;
@@ -44,8 +55,7 @@ export class DeniedLog {
       ...explainDenied(denied, 'denied', context),
       ...explainDenied(audited, 'would-deny', context),
     ].sort((a, b) => a.ageSeconds - b.ageSeconds);
-    this.#count(entries);
-    return entries;
+    return this.#take(entries);
   }
 
   /** Counts until aborted. */
@@ -63,19 +73,32 @@ export class DeniedLog {
     }
   }
 
-  #count(entries: readonly DeniedEntry[]): void {
-    const counted = new Map<string, number>();
+  /** Counts what is new, and answers the entries as they are told. */
+  #take(entries: readonly DeniedEntry[]): readonly DeniedEntry[] {
+    const seen = new Map<string, DeniedEntry>();
     for (const entry of entries) {
       const key = [entry.mode, entry.from.address, entry.to.address, entry.protocol, entry.port].join(' ');
       const packets = entry.packets ?? 1;
-      const before = this.#counted.get(key) ?? 0;
-      counted.set(key, packets);
+      const before = this.#seen.get(key);
+      const told = before === undefined ? entry : asTold(before, entry);
+      seen.set(key, told);
       // A smaller count is a new record: the old one had expired.
-      const fresh = packets >= before ? packets - before : packets;
-      if (fresh > 0) this.#onPackets(entry, fresh);
+      const counted = before?.packets ?? (before === undefined ? 0 : 1);
+      const fresh = packets >= counted ? packets - counted : packets;
+      if (fresh > 0) this.#onPackets(told, fresh);
     }
-    this.#counted = counted;
+    this.#seen = seen;
+    return [...seen.values()];
   }
+}
+
+/**
+ * Without new packets the names and the reason of before stay: pods end, their addresses go to others, and policies
+ * change, which says nothing about packets of the past. What could not be named then may be by now.
+ */
+function asTold(before: DeniedEntry, now: DeniedEntry): DeniedEntry {
+  if (before.packets !== now.packets || now.packets === undefined || before.reason === 'unknown-pod') return now;
+  return { ...before, ageSeconds: now.ageSeconds };
 }
 
 function deniedContext(insight: Insight): DeniedContext {

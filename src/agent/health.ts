@@ -25,7 +25,10 @@ export function ready(insight: Pick<Insight, 'store' | 'controller' | 'enforcer'
   const missing = requiredKinds.filter((kind) => !insight.store.inSync([kind]));
   if (missing.length > 0) return { ok: false, reason: `not read yet: ${missing.join(', ')}` };
   const refusal = insight.controller.status().refusals.find(({ severity }) => severity === 'refuse');
-  if (refusal !== undefined) return { ok: false, reason: `this node cannot be policed: ${refusal.code}` };
+  if (refusal !== undefined) {
+    const { code, seen, why, help } = refusal;
+    return { ok: false, reason: `this node cannot be policed: ${code}: ${seen}: ${why}. ${help}` };
+  }
   const { lastApply } = insight.enforcer.status();
   if (lastApply === undefined || insight.coldStart()) return { ok: false, reason: 'not in the kernel yet' };
   if (!lastApply.ok) return { ok: false, reason: `the last attempt to write failed: ${lastApply.error ?? ''}` };

@@ -2,6 +2,7 @@ import { compareVersion, NftError, NftProcess, probeCapabilities } from 'nftable
 import type { Capabilities, FeatureName, ProbeTarget } from 'nftables-json';
 
 import type { Logger } from './logger.ts';
+import { nftAdvice } from './nft-advice.ts';
 
 /** The node lacks something without which nothing can be enforced; the message says what, and what to do. */
 export class PreflightError extends Error {
@@ -38,14 +39,8 @@ export async function checkNft(
     capabilities = await probeCapabilities(target);
   } catch (error) {
     if (!(error instanceof NftError)) throw error;
-    if (error.code === 'nft-missing') {
-      const message = 'nft cannot be started. Install nftables 1.0.6 or newer on the node, or in the image.';
-      throw new PreflightError('nft-missing', message, error);
-    }
-    if (error.code === 'permission') {
-      const message = 'not allowed to use nftables. Run as root, or with the capability NET_ADMIN.';
-      throw new PreflightError('no-permission', message, error);
-    }
+    if (error.code === 'nft-missing') throw new PreflightError('nft-missing', nftAdvice(error), error);
+    if (error.code === 'permission') throw new PreflightError('no-permission', nftAdvice(error), error);
     logger.warn({ err: error, code: error.code }, 'nft does not answer as it should; going on');
     return undefined;
   }

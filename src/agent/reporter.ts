@@ -1,6 +1,8 @@
 import type { ControllerStatus } from '../controller/controller.ts';
 import type { EnforcerStatus } from '../enforcer/enforcer.ts';
 import type { PodBinding } from '../model/binding.ts';
+import type { Diagnostic } from '../model/diagnostic.ts';
+import { formatFieldPath } from '../model/source-ref.ts';
 import type { Store } from '../source/store.ts';
 import type { Logger } from './logger.ts';
 import { podsBehind } from './status.ts';
@@ -30,7 +32,7 @@ export class Reporter {
       ({ pod, uid, code }) => `${pod} ${uid} ${code}`,
       (problem) => {
         const level = problem.code === 'pod-without-address' ? 'info' : 'warn';
-        this.#logger[level](problem, `pod ${problem.pod} stays closed: ${problem.message}`);
+        this.#logger[level](problem, problem.message);
       },
     );
     this.#once('settings', status.settingsRepaired === 0 ? undefined : String(status.settingsRepaired), () =>
@@ -65,9 +67,11 @@ export class Reporter {
   objects(store: Store, scope: string): void {
     for (const diagnostic of store.diagnostics().get(scope) ?? []) {
       const { severity, message, ...fields } = diagnostic;
-      const at =
-        diagnostic.span && `${diagnostic.span.file}:${diagnostic.span.start.line}:${diagnostic.span.start.column}: `;
-      this.#logger[severity === 'error' ? 'error' : 'warn']({ scope, ...fields }, `${at ?? ''}${message}`);
+      const where = whereOf(diagnostic);
+      this.#logger[severity === 'error' ? 'error' : 'warn'](
+        { scope, ...fields },
+        where === '' ? message : `${where}: ${message}`,
+      );
     }
   }
 
@@ -92,4 +96,10 @@ export class Reporter {
       say(value);
     }
   }
+}
+
+/** The place in a file, or object and field. */
+function whereOf({ span, object, path = [] }: Diagnostic): string {
+  if (span !== undefined) return `${span.file}:${span.start.line}:${span.start.column}`;
+  return [object ?? '', formatFieldPath(path)].filter((part) => part !== '').join(' ');
 }

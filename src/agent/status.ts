@@ -1,11 +1,15 @@
 import { createJudge } from '../compiler/judge.ts';
 import type { EffectiveSection } from '../compiler/effective-policy.ts';
-import type { EnforcedPod, NodeState, PodSection, StatusReport } from '../controller/status-report.ts';
+import { maxObjectProblems } from '../controller/status-report.ts';
+import type { EnforcedPod, NodeState, ObjectProblem, PodSection, StatusReport } from '../controller/status-report.ts';
 import type { EnforcerStatus } from '../enforcer/enforcer.ts';
 import type { PodBinding } from '../model/binding.ts';
+import { placeText } from '../model/diagnostic.ts';
+import type { Diagnostic } from '../model/diagnostic.ts';
 import { compareText } from '../model/names.ts';
 import type { PolicyKey } from '../model/names.ts';
 import type { ClusterSnapshot } from '../model/snapshot.ts';
+import { formatFieldPath } from '../model/source-ref.ts';
 import type { ResourceKind } from '../source/source.ts';
 import { ready } from './health.ts';
 import { toIso } from './insight.ts';
@@ -63,6 +67,7 @@ export function statusReport(insight: Insight, asked: { readonly policy?: string
       pods: podsBehind(closed, status.bindings).map(({ pod }) => pod),
     })),
     diagnostics: countDiagnostics(insight),
+    objectProblems: diagnosticsOf(insight).slice(0, maxObjectProblems).map(toObjectProblem),
     ...(asked.policy !== undefined && { policy: policyProgress(insight, asked.policy) }),
   };
 }
@@ -106,14 +111,41 @@ function sectionOf({ isolated, policies, audits }: EffectiveSection): PodSection
   };
 }
 
-function policyProgress({ controller }: Insight, policy: string): NonNullable<StatusReport['policy']> {
-  const generation = controller.progress.policyGeneration(policy as PolicyKey);
-  const applied = controller.progress.appliedObjects;
+function policyProgress(insight: Insight, policy: string): NonNullable<StatusReport['policy']> {
+  const { progress } = insight.controller;
+  const generation = progress.policyGeneration(policy as PolicyKey);
+  const applied = progress.appliedObjects;
+  const source = insight.store.snapshot().policies.get(policy as PolicyKey)?.source;
+  const errors = diagnosticsOf(insight).filter(
+    ({ severity, object }) => severity === 'error' && object === `NetworkPolicy ${policy}`,
+  );
   return {
     policy,
     known: generation !== undefined,
     ...(generation !== undefined && { generation }),
+    ...(source?.kind === 'cluster' && { resourceVersion: source.resourceVersion }),
     applied: generation !== undefined && applied !== undefined && applied >= generation,
+    problems: errors.map(({ path, message }) =>
+      path === undefined ? message : `${formatFieldPath(path)}: ${message}`,
+    ),
+  };
+}
+
+/** All problems in objects, errors first. */
+function diagnosticsOf({ store }: Insight): readonly Diagnostic[] {
+  const all = [...store.diagnostics().values()].flat();
+  return [...all.filter(({ severity }) => severity === 'error'), ...all.filter(({ severity }) => severity !== 'error')];
+}
+
+function toObjectProblem({ code, severity, message, help, object, path, span }: Diagnostic): ObjectProblem {
+  return {
+    code,
+    severity,
+    message,
+    ...(help !== undefined && { help }),
+    ...(object !== undefined && { object }),
+    ...(path !== undefined && path.length > 0 && { field: formatFieldPath(path) }),
+    ...(span !== undefined && { place: `${placeText(span)}:${span.start.column}` }),
   };
 }
 
@@ -132,8 +164,8 @@ function countOf(snapshot: ClusterSnapshot, kind: ResourceKind): number {
   }
 }
 
-function countDiagnostics({ store }: Insight): StatusReport['diagnostics'] {
-  const all = [...store.diagnostics().values()].flat();
+function countDiagnostics(insight: Insight): StatusReport['diagnostics'] {
+  const all = diagnosticsOf(insight);
   const errors = all.filter(({ severity }) => severity === 'error').length;
   return { errors, warnings: all.length - errors };
 }

@@ -1,7 +1,10 @@
 import { get } from 'node:http';
 
+import { NftError } from 'nftables-json';
+
 import { parseListen } from '../agent/config.ts';
 import type { ListenAddress } from '../agent/config.ts';
+import { nftAdvice } from '../agent/nft-advice.ts';
 
 /** The local agent gave no usable answer. */
 export class AgentError extends Error {
@@ -60,4 +63,15 @@ export async function askAgent<T>({ host, port }: ListenAddress, path: string, s
   });
   request.on('error', unreachable);
   return await promise;
+}
+
+/** Asks the kernel in place of an agent that does not answer; a failure tells about both. */
+export async function askKernelInstead<T>(agent: AgentError, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof NftError)) throw error;
+    const why = `${agent.message}; and the kernel cannot be asked instead: ${nftAdvice(error)}`;
+    throw new AgentError('agent-unreachable', why, error);
+  }
 }

@@ -50,6 +50,16 @@ export interface DeniedEntry {
   readonly policies: readonly string[];
 }
 
+/** What `policy denied` knows: the recorded flows of one node, most recent first. */
+export interface DeniedReport {
+  readonly schema: 'nftpolicy.dev/denied/v1';
+  /** Absent if no agent answered. */
+  readonly node?: string;
+  /** Whether denied flows are recorded at all; absent if no agent answered. Would-deny always is. */
+  readonly recording?: boolean;
+  readonly flows: readonly DeniedEntry[];
+}
+
 /** What names and reasons are looked up in. */
 export interface DeniedContext {
   readonly node: NodeName;

@@ -78,11 +78,50 @@ export interface StatusReport {
   }[];
   /** Problems in objects, by severity. */
   readonly diagnostics: { readonly errors: number; readonly warnings: number };
+  /** The first of them: errors first, at most {@link maxObjectProblems}. */
+  readonly objectProblems: readonly ObjectProblem[];
   /** The policy that was asked for. */
   readonly policy?: {
     readonly policy: string;
     readonly known: boolean;
     readonly generation?: number;
+    /** Of the version known here; absent for objects from files. */
+    readonly resourceVersion?: string;
+    /** The newest state of it that is known here is in the kernel. */
     readonly applied: boolean;
+    /** Why less is admitted than is written. */
+    readonly problems: readonly string[];
   };
+}
+
+/** Something wrong with an object: what, where, and what it does. */
+export interface ObjectProblem {
+  readonly code: string;
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+  readonly help?: string;
+  /** `NetworkPolicy shop/database`. */
+  readonly object?: string;
+  /** `spec.ingress[0]`. */
+  readonly field?: string;
+  /** `file:line:column`. */
+  readonly place?: string;
+}
+
+/** Most problems that a report lists one by one. */
+export const maxObjectProblems = 100;
+
+/** What `policy status` tells when no agent answers: what the kernel holds. */
+export interface UnattendedReport {
+  readonly schema: StatusReport['schema'];
+  /** Why there is no answer. */
+  readonly agent: string;
+  /** Our tables. */
+  readonly tables: readonly {
+    readonly family: 'inet' | 'bridge';
+    readonly chains: number;
+    readonly podChains: number;
+    readonly sets: number;
+    readonly maps: number;
+  }[];
 }

@@ -1,44 +1,11 @@
 import { expect, test } from 'vitest';
 
-import type { StatusReport } from '../controller/status-report.ts';
-import { podKey } from '../model/names.ts';
 import { renderAge } from './columns.ts';
 import { renderDenied } from './denied-text.ts';
 import { renderStatus } from './status-text.ts';
+import { fine, wrong } from './testing/status-reports.ts';
 
 const now = Date.parse('2026-11-21T10:00:00Z');
-
-const fine: StatusReport = {
-  schema: 'nftpolicy.dev/status/v1',
-  node: 'node-1',
-  version: '0.1.0',
-  startedAt: '2026-11-21T09:00:00.000Z',
-  state: 'enforcing',
-  ready: true,
-  options: { enforce: 'every-packet', unknownPods: 'drop', reject: false, policeNodeEgress: false, recordDenied: true },
-  generation: { objects: 41, applied: 41 },
-  enforcingSince: '2026-11-21T09:00:01.000Z',
-  lastApply: { ok: true, at: '2026-11-21T09:59:50.000Z' },
-  verifiedAt: '2026-11-21T09:59:55.000Z',
-  driftRepaired: 0,
-  settingsRepaired: 0,
-  source: { from: 'https://api', kinds: [{ kind: 'Pod', state: 'watching', synced: true, objects: 12 }] },
-  refusals: [],
-  pods: [
-    {
-      pod: 'shop/db',
-      uid: 'u',
-      interface: 'veth1',
-      addresses: ['10.0.0.1'],
-      attachment: 'routed',
-      ingress: { isolated: true, policies: ['shop/db'], audits: [] },
-      egress: { isolated: false, policies: [], audits: ['shop/dry'] },
-    },
-  ],
-  closedPods: [],
-  problems: [],
-  diagnostics: { errors: 0, warnings: 0 },
-};
 
 test('a node where all is well is told in a few lines', () => {
   expect(renderStatus(fine, now)).toBe(`\
@@ -56,43 +23,23 @@ pods (1 judged)
 });
 
 test('whatever is wrong is said with what to do', () => {
-  const text = renderStatus(
-    {
-      ...fine,
-      state: 'refused',
-      generation: { objects: 9 },
-      lastApply: { ok: false, at: '2026-11-21T09:58:00.000Z', error: 'no memory' },
-      driftRepaired: 3,
-      source: {
-        from: 'd',
-        kinds: [{ kind: 'Pod', state: 'backoff', synced: false, objects: 0, problem: 'refused' }],
-      },
-      refusals: [
-        { code: 'kube-proxy-ipvs', severity: 'refuse', seen: 'kube-ipvs0', why: 'bypass', help: 'Change it.' },
-      ],
-      closedPods: [
-        { pod: podKey('a', 'b'), uid: 'u', code: 'pod-interface-missing', message: 'no route', help: 'Look' },
-      ],
-      problems: [{ kind: 'refused', object: 'inet chain x', message: 'too long', pods: ['a/c'] }],
-      diagnostics: { errors: 2, warnings: 1 },
-      policy: { policy: 'a/p', known: false, applied: false },
-      hostProblem: 'ip is gone',
-    },
-    now,
-  );
+  const text = renderStatus(wrong, now);
   for (const part of [
     'REFUSED: this node cannot be policed',
     '9, none in the kernel yet',
     'failed: no memory; tried 2 min ago, compared 5 s ago, repaired 3 times',
     '0 Pod, not read yet (backoff: refused; last heard never)',
     '2 errors and 1 warnings in them',
-    'policy a/p is not known here',
-    'a/b  pod-interface-missing  no route. Look',
-    'inet chain x  too long (closed: a/c)',
-    'REFUSED  kube-proxy-ipvs  kube-ipvs0: bypass. Change it.',
+    'policy a/p is in the kernel (generation 8, resourceVersion 77), and admits less than is written: spec.x: no',
+    'NetworkPolicy a/p D112 spec.podSelector: no. Fix.',
+    'p.yaml:3:1 I002 no YAML.',
+    'and 1 more',
+    'a/b pod-interface-missing no route. Look',
+    'inet chain x too long (closed: a/c)',
+    'REFUSED kube-proxy-ipvs kube-ipvs0: bypass. Change it.',
     'the node cannot be observed: ip is gone',
   ]) {
-    expect(text.replaceAll(/  +/g, '  ')).toContain(part);
+    expect(text.replaceAll(/  +/g, ' ')).toContain(part);
   }
 });
 

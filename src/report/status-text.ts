@@ -1,11 +1,11 @@
-import type { NodeState, PodSection, StatusReport } from '../controller/status-report.ts';
+import type { NodeState, ObjectProblem, PodSection, StatusReport } from '../controller/status-report.ts';
 import { renderAge, renderColumns } from './columns.ts';
 
 const stateWords: Readonly<Record<NodeState, string>> = {
   syncing: 'SYNCING: objects are still being read; what was in the kernel before stays',
   'cold-start': 'COLD START: enforced from objects kept on disk, since no API server answers',
   enforcing: 'ENFORCING',
-  refused: 'REFUSED: this node cannot be policed; nothing is written',
+  refused: 'REFUSED: this node cannot be policed; nothing is written, what was in the kernel before stays',
   failing: 'FAILING: the newest rules are not in the kernel; the older ones hold',
 };
 
@@ -35,7 +35,7 @@ export function renderStatus(report: StatusReport, nowMs: number): string {
     ) +
     section(
       'closed pods',
-      report.closedPods.map(({ pod, code, message, help }) => [pod, code, `${message}. ${help}`]),
+      report.closedPods.map(({ pod, code, message, help }) => [pod, code, `${withoutPod(message, pod)}. ${help}`]),
     ) +
     section(
       'not in the kernel',
@@ -52,6 +52,7 @@ export function renderStatus(report: StatusReport, nowMs: number): string {
         `${seen}: ${why}. ${help}`,
       ]),
     ) +
+    renderObjectProblems(report) +
     (report.hostProblem === undefined ? '' : `\nthe node cannot be observed: ${report.hostProblem}\n`)
   );
 }
@@ -93,13 +94,40 @@ function describeObjects({ source, diagnostics }: StatusReport, ago: (iso: strin
 
 function renderPolicy({ policy }: StatusReport): string {
   if (policy === undefined) return '';
-  const { generation = 0 } = policy;
+  const { generation = 0, resourceVersion } = policy;
+  const version = `generation ${generation}${resourceVersion === undefined ? '' : `, resourceVersion ${resourceVersion}`}`;
   const state = !policy.known
     ? 'is not known here'
     : policy.applied
-      ? `is in the kernel (generation ${generation})`
-      : `is not in the kernel yet (generation ${generation})`;
-  return `\npolicy ${policy.policy} ${state}\n`;
+      ? `is in the kernel (${version})`
+      : `is not in the kernel yet (${version})`;
+  const less = policy.problems.length === 0 ? '' : `, and admits less than is written: ${policy.problems.join('; ')}`;
+  return `\npolicy ${policy.policy} ${state}${less}\n`;
+}
+
+/** Lines shown before the rest is only counted. */
+const shownProblems = 20;
+
+function renderObjectProblems({ objectProblems, diagnostics }: StatusReport): string {
+  const shown = objectProblems.slice(0, shownProblems);
+  const more = diagnostics.errors + diagnostics.warnings - shown.length;
+  return (
+    section(
+      'objects with problems',
+      shown.map((problem) => [problem.object ?? problem.place ?? '', problem.code, describeProblem(problem)]),
+    ) + (more > 0 ? `  and ${more} more\n` : '')
+  );
+}
+
+function describeProblem({ object, field, place, message, help }: ObjectProblem): string {
+  const where = [object === undefined ? undefined : place, field].filter((part) => part !== undefined);
+  return `${where.map((part) => `${part}: `).join('')}${message}.${help === undefined ? '' : ` ${help}`}`;
+}
+
+/** The pod stands before the message already. */
+function withoutPod(message: string, pod: string): string {
+  const prefix = `pod ${pod} stays closed: `;
+  return message.startsWith(prefix) ? message.slice(prefix.length) : message;
 }
 
 function describe(direction: 'in' | 'out', { isolated, policies, audits }: PodSection): string {

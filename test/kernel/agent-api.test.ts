@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { Ajv2020 } from 'ajv/dist/2020.js';
+
+import type { DeniedReport } from '../../src/controller/denied-report.ts';
 import type { StatusReport } from '../../src/controller/status-report.ts';
 import { LabAgent } from '../lab/agent.ts';
 import { LabApiServer } from '../lab/api-server.ts';
@@ -16,14 +19,21 @@ import { CommandError } from '../lab/run.ts';
 
 const bin = join(import.meta.dirname, '../../bin/policy.mjs');
 
-function policyManifest(name: string, app: string): Manifest {
+/** Holds what a command printed to its published schema. */
+function hold(name: 'status' | 'denied', printed: string): void {
+  const schema = JSON.parse(readFileSync(join(import.meta.dirname, `../../schemas/${name}.json`), 'utf8')) as object;
+  const validate = new Ajv2020({ strict: true }).compile(schema);
+  expect(validate(JSON.parse(printed)), JSON.stringify(validate.errors)).toBe(true);
+}
+
+function policyManifest(name: string, app: string, operator = 'In'): Manifest {
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     metadata: { name, namespace: 'default' },
     spec: {
       podSelector: { matchLabels: { app: 'database' } },
-      ingress: [{ from: [{ podSelector: { matchLabels: { app } } }] }],
+      ingress: [{ from: [{ podSelector: { matchExpressions: [{ key: 'app', operator, values: [app] }] } }] }],
     },
   };
 }
@@ -111,6 +121,30 @@ describe('policy agent on a Kubernetes API', () => {
     await api.remove('networkpolicies', 'late', 'default');
   });
 
+  test('waits for one version of a policy, and says when it is not enforced as written', async () => {
+    const applied = async (manifest: Manifest): Promise<string> =>
+      ((await api.ask({ action: 'apply', plural: 'networkpolicies', object: manifest })) as Manifest).metadata[
+        'resourceVersion'
+      ] as string;
+    const wait = (what: string, seconds: string) => policy('status', '--wait-for', what, '--timeout', seconds);
+    const first = await applied(policyManifest('versions', 'api'));
+    expect((await wait(`default/versions@${first}`, '20')).code).toBe(0);
+    const never = await wait(`versions@${String(Number(first) + 1_000)}`, '0.3');
+    expect(never).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(`of policy default/versions is not known to the agent: ${first} is`) as string,
+    });
+    const second = await applied(policyManifest('versions', 'web', 'Like'));
+    const invalid = await wait(`default/versions@${second}`, '20');
+    expect(invalid.code).toBe(1);
+    expect(invalid.out).toContain('admits less than is written: spec.ingress[0].from[0].podSelector');
+    expect(invalid.out).toMatch(/objects with problems\n +NetworkPolicy default\/versions +D112 +spec\.ingress/);
+    hold('status', (await policy('status', '-o', 'json')).out);
+    await agent.logged(({ msg }) => msg.startsWith('NetworkPolicy default/versions spec.ingress[0]'));
+    await api.remove('networkpolicies', 'versions', 'default');
+    for (const wrong of ['', 'a/b/c', 'a@b', '-1']) expect((await wait(wrong, '0')).code).toBe(2);
+  });
+
   test('names pods and policies of denied flows, and counts them', async () => {
     expect(await verdict()).toBe('deny');
     const { out } = await policy('denied');
@@ -123,6 +157,53 @@ describe('policy agent on a Kubernetes API', () => {
     expect(await get('/metrics')).toMatch(
       /^nftpolicy_denied_packets_total\{namespace="default",pod="database",direction="ingress",mode="denied"\} [1-9]/m,
     );
+    hold('denied', (await policy('denied', '-o', 'json')).out);
+  });
+
+  test('goes on naming who was denied when the pod is gone and its address is given to another', async () => {
+    const gone = await node.addPod({ name: 'gone', labels: { app: 'web' } });
+    await api.apply(podManifest(gone));
+    await expect.poll(async () => (await policy('status')).out, { timeout: 10_000 }).toContain('default/gone');
+    const to = { to: addressOf(database, 'IPv6'), port: 5432, protocol: 'tcp' as const, at: database };
+    expect((await probeAll(lab.traffic, [{ ...to, from: gone }]))[0]?.verdict).toBe('deny');
+    const line = (name: string) => new RegExp(`default/${name} \\(${addressOf(gone, 'IPv6')}\\) -> default/database`);
+    expect((await policy('denied')).out).toMatch(line('gone'));
+    await api.remove('pods', 'gone', 'default');
+    await node.removePod(gone);
+    await expect.poll(async () => (await policy('status')).out, { timeout: 10_000 }).not.toContain('default/gone');
+    expect((await policy('denied')).out).toMatch(line('gone'));
+    const heir = await node.addPod({ name: 'heir', labels: { app: 'web' }, ips: gone.ips });
+    await api.apply(podManifest(heir));
+    await expect.poll(async () => (await policy('status')).out, { timeout: 10_000 }).toContain('default/heir');
+    expect((await policy('denied')).out).toMatch(line('gone'));
+    expect((await probeAll(lab.traffic, [{ ...to, from: heir }]))[0]?.verdict).toBe('deny');
+    expect((await policy('denied')).out).toMatch(line('heir'));
+    await api.remove('pods', 'heir', 'default');
+    await node.removePod(heir);
+  });
+
+  test('policy denied -w prints what is new, through a restart of the agent', async () => {
+    const child = node.spawn([process.execPath, bin, 'denied', '-w', '-o', 'json']);
+    let printed = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => void (printed += text));
+    const flows = (): DeniedReport['flows'] =>
+      printed
+        .split('\n')
+        .filter((text) => text !== '')
+        .map((text) => JSON.parse(text) as DeniedReport['flows'][number]);
+    const packets = (): number =>
+      flows()
+        .filter(({ from }) => from.pod === 'default/web')
+        .at(-1)?.packets ?? 0;
+    await expect.poll(packets, { timeout: 15_000 }).toBeGreaterThan(0);
+    const before = packets();
+    await agent.stop('SIGKILL');
+    const state = join(node.directory, 'state');
+    agent = await LabAgent.launch(node, ['--kubeconfig', api.kubeconfig, '--state-dir', state]);
+    expect(await verdict()).toBe('deny');
+    await expect.poll(packets, { timeout: 15_000 }).toBeGreaterThan(before);
+    hold('denied', JSON.stringify({ schema: 'nftpolicy.dev/denied/v1', flows: flows() }));
+    child.kill('SIGTERM');
   });
 
   test('posts one Event for a pod that stays closed, and none for one that is fine', async () => {
@@ -163,7 +244,9 @@ describe('policy agent on a Kubernetes API', () => {
     const { code, out } = await policy('status');
     expect(code).toBe(3);
     expect(out).toContain('UNATTENDED');
+    hold('status', (await policy('status', '-o', 'json')).out);
     expect((await policy('denied')).out).toContain(addressOf(web, 'IPv4'));
+    hold('denied', (await policy('denied', '-o', 'json')).out);
     await policy('cleanup');
     expect(await policy('status')).toMatchObject({ code: 1 });
   });
