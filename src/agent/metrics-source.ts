@@ -40,8 +40,8 @@ export function watchSource(registry: Registry, { source }: Pick<Insight, 'sourc
     ({ syntheticDeletes }) => syntheticDeletes,
   );
   perKind(
-    'nftpolicy_quarantined_objects_total',
-    'Objects that could not be decoded.',
+    'nftpolicy_quarantined_objects',
+    'Objects that cannot be decoded and are set aside.',
     ({ quarantined }) => quarantined,
   );
   perKind(
