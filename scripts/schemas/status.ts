@@ -42,6 +42,10 @@ const attended = closed(
         unknownPods: { enum: ['drop', 'accept'] },
         reject: flag('Refused packets are answered.'),
         policeNodeEgress: flag('Egress rules hold towards the own node too.'),
+        nodeDns: {
+          description: 'Where DNS on the node stays reachable then; auto: at the addresses of its own DNS cache.',
+          anyOf: [{ const: 'auto' }, list({ type: 'string' })],
+        },
         recordDenied: flag('Denied flows are recorded.'),
       },
     ),
@@ -118,6 +122,7 @@ const attended = closed(
     },
   },
   {
+    nodeDns: { description: 'Those addresses; only while egress to the node is policed.', ...list({ type: 'string' }) },
     enforcingSince: time('When this agent first had everything in the kernel.'),
     lastApply: closed(
       { ok: flag('It succeeded.'), at: time('When the last attempt to write ended.') },

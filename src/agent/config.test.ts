@@ -5,7 +5,7 @@ import { format } from 'prettier';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { readConfig } from './config-layers.ts';
-import { configJsonSchema, parseListen } from './config.ts';
+import { configJsonSchema, parseListen, parseNodeDns } from './config.ts';
 import { agentOptionNames, agentOptions, flagOf, variableOf } from './option-table.ts';
 
 let directory: string;
@@ -43,6 +43,7 @@ describe('the configuration', () => {
             unknownPods: 'drop',
             reject: false,
             policeNodeEgress: false,
+            nodeDns: 'auto',
             recordDenied: true,
           },
           listen: { host: '127.0.0.1', port: 9478 },
@@ -132,6 +133,19 @@ test.each([
   ['host:99999', undefined],
 ])('the address %s is read as %o', (text, expected) => {
   expect(parseListen(text)).toEqual(expected);
+});
+
+test.each([
+  ['auto', 'auto'],
+  ['off', []],
+  ['169.254.20.10', ['169.254.20.10']],
+  ['169.254.20.10, FD00::A', ['169.254.20.10', 'fd00::a']],
+  ['', undefined],
+  ['169.254.20.10,', undefined],
+  ['169.254.20.10:53', undefined],
+  ['169.254.20.0/24', undefined],
+])('where DNS stays reachable, %j, is read as %j', (text, expected) => {
+  expect(parseNodeDns(text)).toEqual(expected);
 });
 
 test('flags and variables are spelt from the names of options', () => {

@@ -2,6 +2,8 @@ import { z } from 'zod';
 
 import { defaultOptions } from '../compiler/options.ts';
 import type { EnforcementOptions } from '../compiler/options.ts';
+import { parseIp } from '../model/ip.ts';
+import type { IpAddress } from '../model/ip.ts';
 import { agentOptions } from './option-table.ts';
 import type { AgentOptionName } from './option-table.ts';
 
@@ -23,6 +25,10 @@ const listen = z.string().refine((text) => text === 'off' || parseListen(text) !
   message: 'an address is HOST:PORT, [IPV6]:PORT, :PORT for every address, or off',
 });
 
+const nodeDns = z.string().refine((text) => parseNodeDns(text) !== undefined, {
+  message: 'where DNS on the node stays reachable is auto, off, or addresses separated by commas',
+});
+
 /** What any layer of the configuration may say. */
 export interface PartialConfig {
   readonly node?: string | undefined;
@@ -33,6 +39,7 @@ export interface PartialConfig {
   readonly unknownPods?: EnforcementOptions['unknownPods'] | undefined;
   readonly reject?: boolean | undefined;
   readonly policeNodeEgress?: boolean | undefined;
+  readonly nodeDns?: string | undefined;
   readonly recordDenied?: boolean | undefined;
   readonly listen?: string | undefined;
   readonly stateDir?: string | undefined;
@@ -57,6 +64,7 @@ export const configFileSchema: z.ZodType<PartialConfig> = z.strictObject({
   unknownPods: option('unknownPods', z.enum(['drop', 'accept'])),
   reject: option('reject', z.boolean()),
   policeNodeEgress: option('policeNodeEgress', z.boolean()),
+  nodeDns: option('nodeDns', nodeDns),
   recordDenied: option('recordDenied', z.boolean()),
   listen: option('listen', listen),
   stateDir: option('stateDir', path),
@@ -102,6 +110,7 @@ export function completeConfig(given: PartialConfig): AgentConfig | undefined {
       unknownPods: given.unknownPods ?? defaultOptions.unknownPods,
       reject: given.reject ?? defaultOptions.reject,
       policeNodeEgress: given.policeNodeEgress ?? defaultOptions.policeNodeEgress,
+      nodeDns: parseNodeDns(given.nodeDns ?? 'auto') ?? defaultOptions.nodeDns,
       recordDenied: given.recordDenied ?? defaultOptions.recordDenied,
     },
     ...(address !== undefined && { listen: address }),
@@ -112,6 +121,14 @@ export function completeConfig(given: PartialConfig): AgentConfig | undefined {
     netnsDir: given.netnsDir ?? '/run/netns',
     logLevel: given.logLevel ?? 'info',
   };
+}
+
+/** Reads `auto`, `off` or addresses separated by commas; `undefined` if it is none of these. */
+export function parseNodeDns(text: string): EnforcementOptions['nodeDns'] | undefined {
+  if (text === 'auto') return 'auto';
+  if (text === 'off') return [];
+  const addresses = text.split(',').map((part) => parseIp(part.trim()));
+  return addresses.every((address): address is IpAddress => address !== undefined) ? addresses : undefined;
 }
 
 /** Reads `HOST:PORT`, `[IPV6]:PORT` or `:PORT`; `undefined` if it is none of these. */

@@ -19,6 +19,7 @@ export type AgentOptionName =
   | 'unknownPods'
   | 'reject'
   | 'policeNodeEgress'
+  | 'nodeDns'
   | 'recordDenied'
   | 'listen'
   | 'stateDir'
@@ -63,6 +64,12 @@ export const agentOptions: Readonly<Record<AgentOptionName, AgentOption>> = {
     help: 'answer refused packets (TCP reset, ICMP) instead of dropping them',
   },
   policeNodeEgress: { type: 'boolean', default: 'false', help: 'enforce egress rules towards the own node too' },
+  nodeDns: {
+    type: 'text',
+    placeholder: 'auto|off|addresses',
+    default: 'auto',
+    help: 'with --police-node-egress: where DNS on the node stays reachable; auto: at the addresses of nodelocaldns',
+  },
   recordDenied: { type: 'boolean', default: 'true', help: 'record refused flows for `policy denied`' },
   listen: {
     type: 'text',

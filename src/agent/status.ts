@@ -1,3 +1,4 @@
+import { nodeDnsOf } from '../compiler/base-chains.ts';
 import { createJudge } from '../compiler/judge.ts';
 import type { EffectiveSection } from '../compiler/effective-policy.ts';
 import { maxObjectProblems } from '../controller/status-report.ts';
@@ -31,6 +32,7 @@ export function statusReport(insight: Insight, asked: { readonly policy?: string
     state: stateOf(insight),
     ready: ready(insight).ok,
     options: config.enforcement,
+    ...(config.enforcement.policeNodeEgress && { nodeDns: nodeDnsOf(status, config.enforcement) }),
     generation: { objects: snapshot.generation, ...(applied !== undefined && { applied }) },
     ...(since !== undefined && { enforcingSince: toIso(since) }),
     ...(enforced.lastApply !== undefined && {

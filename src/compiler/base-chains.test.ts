@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { NodeShape } from '../model/binding.ts';
+import type { IpAddress } from '../model/ip.ts';
 import { baseChains, recordSets, sharedChains } from './base-chains.ts';
 import { defaultOptions } from './options.ts';
 import type { EnforcementOptions } from './options.ts';
@@ -82,6 +83,24 @@ describe('base chains', () => {
         'oifname "cni0" goto deny',
       ],
     });
+  });
+
+  test("leave the node's own DNS reachable while egress to the node is policed, where it is found or named", () => {
+    const found: NodeShape = { ...routed, nodeDns: ['10.96.0.10', '169.254.20.10', 'fd00::a'] as IpAddress[] };
+    const dns = (options: Partial<EnforcementOptions>): readonly string[] | undefined =>
+      base(found, options)['input-egress']?.filter((text) => text.includes('53'));
+    expect(dns({})).toBeUndefined();
+    expect(dns({ policeNodeEgress: true })).toEqual([
+      'ip daddr { 10.96.0.10, 169.254.20.10 } udp dport 53 accept',
+      'ip daddr { 10.96.0.10, 169.254.20.10 } tcp dport 53 accept',
+      'ip6 daddr fd00::a udp dport 53 accept',
+      'ip6 daddr fd00::a tcp dport 53 accept',
+    ]);
+    expect(dns({ policeNodeEgress: true, nodeDns: [] })).toEqual([]);
+    expect(dns({ policeNodeEgress: true, nodeDns: ['10.0.0.1'] as IpAddress[] })).toEqual([
+      'ip daddr 10.0.0.1 udp dport 53 accept',
+      'ip daddr 10.0.0.1 tcp dport 53 accept',
+    ]);
   });
 
   test('stand behind kube-proxy and before filter, egress first', () => {

@@ -20,8 +20,8 @@ import type { Expression, Statement } from 'nftables-json';
 
 import { routesPods } from '../model/binding.ts';
 import type { NodeShape } from '../model/binding.ts';
-import { ipFamilies } from '../model/ip.ts';
-import type { IpFamily } from '../model/ip.ts';
+import { familyOf, ipFamilies } from '../model/ip.ts';
+import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { auditChain, denyChain } from './lower.ts';
 import { familyDigit } from './object-names.ts';
 import type { EnforcementOptions } from './options.ts';
@@ -93,7 +93,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
   });
-  if (options.policeNodeEgress) chains.push(inputChain(shape, tail, tailComment));
+  if (options.policeNodeEgress) chains.push(inputChain(shape, nodeDnsOf(shape, options), { tail, tailComment }));
   return chains;
 }
 
@@ -133,8 +133,33 @@ export function sourcesName(family: IpFamily): string {
   return `sources-${familyDigit(family)}`;
 }
 
-/** Egress rules for packets a pod sends to its own node (`--police-node-egress`); ND, DHCP and replies pass. */
-function inputChain(shape: NodeShape, tail: Statement, tailComment: string): DesiredChain {
+/** Where DNS on the node stays reachable while egress to it is policed. */
+export function nodeDnsOf(
+  { nodeDns: found = [] }: Pick<NodeShape, 'nodeDns'>,
+  { nodeDns }: Pick<EnforcementOptions, 'nodeDns'>,
+): readonly IpAddress[] {
+  return nodeDns === 'auto' ? found : nodeDns;
+}
+
+/** DNS is asked over UDP and TCP; the cache of NodeLocal DNSCache switches tracking off for both. */
+function nodeDnsRules(addresses: readonly IpAddress[]): readonly DesiredRule[] {
+  return ipFamilies.flatMap((family) => {
+    const own = [...new Set(addresses.filter((address) => familyOf(address) === family))];
+    const [first, ...others] = own;
+    if (first === undefined) return [];
+    const to = match(addressPayload(family, 'daddr'), others.length === 0 ? first : anonymousSet(own));
+    const dns = (protocol: 'udp' | 'tcp'): DesiredRule =>
+      ownRule([to, match(payload(protocol, 'dport'), 53), accept()], "the node's own DNS");
+    return [dns('udp'), dns('tcp')];
+  });
+}
+
+/** Egress rules for packets a pod sends to its own node (`--police-node-egress`); ND, DHCP, DNS and replies pass. */
+function inputChain(
+  shape: NodeShape,
+  nodeDns: readonly IpAddress[],
+  { tail, tailComment }: { readonly tail: Statement; readonly tailComment: string },
+): DesiredChain {
   const rules: DesiredRule[] = [
     ownRule([jump('prologue')]),
     ownRule(
@@ -145,6 +170,7 @@ function inputChain(shape: NodeShape, tail: Statement, tailComment: string): Des
       ],
       'DHCP',
     ),
+    ...nodeDnsRules(nodeDns),
   ];
   if (routesPods(shape)) rules.push(ownRule([vmap(meta('iifname'), setRef(routedMapName('egress')))]));
   for (const { name } of shape.bridges) {

@@ -1,3 +1,5 @@
+import type { IpAddress } from '../model/ip.ts';
+
 /** What the operator may choose about enforcement. */
 export interface EnforcementOptions {
   /** `every-packet`: each original-direction packet is judged, so tightening cuts live flows. `new-connections`: first packets only. */
@@ -8,6 +10,11 @@ export interface EnforcementOptions {
   readonly reject: boolean;
   /** Enforce egress rules towards the pod's own node too. */
   readonly policeNodeEgress: boolean;
+  /**
+   * With `policeNodeEgress`: where DNS on the node stays reachable for every pod. `auto`: at the addresses of the
+   * node's own DNS cache, if it has one.
+   */
+  readonly nodeDns: 'auto' | readonly IpAddress[];
   /** Record refused flows in a bounded set. */
   readonly recordDenied: boolean;
 }
@@ -18,5 +25,6 @@ export const defaultOptions: EnforcementOptions = {
   unknownPods: 'drop',
   reject: false,
   policeNodeEgress: false,
+  nodeDns: 'auto',
   recordDenied: true,
 };

@@ -4,6 +4,7 @@ import { bindInterfaces } from '../host/interfaces.ts';
 import type { InterfaceProblem } from '../host/interfaces.ts';
 import { checkNode } from '../host/network-plugin.ts';
 import type { Refusal } from '../host/network-plugin.ts';
+import { nodeDnsAddresses } from '../host/node-dns.ts';
 import { isKnownPlugin, nodeShape } from '../host/node-shape.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { PodBinding } from '../model/binding.ts';
@@ -46,6 +47,8 @@ export interface ControllerStatus {
   readonly hostProblem?: string;
   /** Local pods whose interface is certain. */
   readonly bindings: readonly PodBinding[];
+  /** Addresses of the DNS cache on the node itself. */
+  readonly nodeDns: readonly IpAddress[];
   /** How often `bridge-nf-call-*` was found off and switched on. */
   readonly settingsRepaired: number;
   /** Generation of the objects last handed to the enforcer. */
@@ -98,6 +101,7 @@ export class Controller {
     refusals: [],
     interfaceProblems: [],
     bindings: [],
+    nodeDns: [],
     settingsRepaired: 0,
   };
 
@@ -221,7 +225,11 @@ export class Controller {
     const { bindings, problems } = result;
     const claimed = new Set(problems.flatMap(({ evidence }) => evidence.flatMap(({ interfaces }) => interfaces)));
     const options = { knownBridges: this.#knownBridges, foreignNames: this.#foreignNames, claimed };
-    const shape = nodeShape(facts, bindings, store.snapshot().nodes.get(node), options);
+    const nodeDns = nodeDnsAddresses(facts);
+    const shape = {
+      ...nodeShape(facts, bindings, store.snapshot().nodes.get(node), options),
+      ...(nodeDns.length > 0 && { nodeDns }),
+    };
     for (const { name } of shape.bridges) this.#knownBridges.add(name);
     this.#foreignNames ||= shape.anyVeth === true && isKnownPlugin(facts);
     const refusals = checkNode(facts, bindings, options);
@@ -233,7 +241,7 @@ export class Controller {
         shape,
       );
     }
-    this.#status = { ...this.#status, refusals, interfaceProblems: problems, bindings };
+    this.#status = { ...this.#status, refusals, interfaceProblems: problems, bindings, nodeDns };
     if (!isRefused(refusals)) compiler.setHost(bindings, shape);
     if (unbound.length > 0 || isRefused(refusals)) this.#retryLater();
     else this.#retryMs = firstRetryMs;

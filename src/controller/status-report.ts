@@ -43,6 +43,8 @@ export interface StatusReport {
   readonly state: NodeState;
   readonly ready: boolean;
   readonly options: EnforcementOptions;
+  /** Where DNS on the node stays reachable; only while egress to the node is policed. */
+  readonly nodeDns?: readonly string[];
   /** Generations count changes of objects since this agent started. */
   readonly generation: { readonly objects: number; readonly applied?: number };
   /** When this agent first had everything in the kernel. */

@@ -34,6 +34,8 @@ export interface NodeShape {
   readonly anyVeth?: true;
   /** Interfaces that `routed` or `anyVeth` covers and that are surely no pod's: an uplink with a pod-like name. */
   readonly strangers?: readonly string[];
+  /** Addresses of a DNS cache on the node itself, sorted; absent if there is none. */
+  readonly nodeDns?: readonly IpAddress[];
   readonly bridges: readonly {
     readonly name: string;
     readonly ports: BridgePorts;

@@ -27,6 +27,7 @@ test('whatever is wrong is said with what to do', () => {
   for (const part of [
     'REFUSED: this node cannot be policed',
     '9, none in the kernel yet',
+    'refusals answered, egress to the own node policed except DNS at 169.254.20.10, denials not recorded',
     'failed: no memory; tried 2 min ago, compared 5 s ago, repaired 3 times',
     '0 Pod, not read yet (backoff: refused; last heard never)',
     '2 errors and 1 warnings in them',

@@ -25,7 +25,7 @@ export function renderStatus(report: StatusReport, nowMs: number): string {
     const repaired = report.driftRepaired === 0 ? '' : `, repaired ${report.driftRepaired} times`;
     facts.push(['kernel', `${result} ${ago(lastApply.at)}${verified}${repaired}`]);
   }
-  facts.push(['mode', describeMode(report.options)], ['objects', describeObjects(report, ago)]);
+  facts.push(['mode', describeMode(report)], ['objects', describeObjects(report, ago)]);
   return (
     renderColumns(facts) +
     renderPolicy(report) +
@@ -62,18 +62,14 @@ function describeGeneration({ objects, applied }: StatusReport['generation']): s
   return applied >= objects ? `${objects}, in the kernel` : `${objects}, ${applied} in the kernel`;
 }
 
-function describeMode({
-  enforce,
-  unknownPods,
-  reject,
-  policeNodeEgress,
-  recordDenied,
-}: StatusReport['options']): string {
+function describeMode({ options, nodeDns = [] }: StatusReport): string {
+  const { enforce, unknownPods, reject, policeNodeEgress, recordDenied } = options;
+  const exceptDns = nodeDns.length === 0 ? '' : ` except DNS at ${nodeDns.join(', ')}`;
   return [
     enforce,
     unknownPods === 'drop' ? 'unknown pods closed' : 'unknown pods OPEN',
     ...(reject ? ['refusals answered'] : []),
-    ...(policeNodeEgress ? ['egress to the own node policed'] : []),
+    ...(policeNodeEgress ? [`egress to the own node policed${exceptDns}`] : []),
     ...(recordDenied ? [] : ['denials not recorded']),
   ].join(', ');
 }

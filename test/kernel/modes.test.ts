@@ -132,6 +132,47 @@ describe.each(['routed', 'bridged'] as const)('the modes of enforcement on a %s 
     await strict.stop();
   });
 
+  test('DNS of the node itself stays reachable while egress to it is policed, and nothing else there', async () => {
+    const cache4 = '169.254.20.10';
+    const cache6 = 'fd00:10:96::a';
+    const [node4 = ''] = node.addresses;
+    const ask = async (to: string, protocol: 'tcp' | 'udp' = 'udp', port = 53): Promise<string> => {
+      const { outcome } = await lab.traffic.probe({ from: server, to, port, protocol });
+      return outcome === 'open' || outcome === 'answered' ? 'reached' : outcome;
+    };
+    manifests.apply(isolate('p', 'Egress'));
+    const agent = await start('--police-node-egress');
+    await node.run('ip', 'link', 'add', 'nodelocaldns', 'type', 'bridge');
+    for (const address of [`${cache4}/32`, `${cache6}/128`]) {
+      await node.run('ip', 'address', 'add', address, 'dev', 'nodelocaldns', 'nodad');
+    }
+    await node.run('ip', 'link', 'set', 'nodelocaldns', 'up');
+    // As NodeLocal DNSCache does: its packets are not tracked.
+    await node.nft(`table inet raw { chain pre { type filter hook prerouting priority raw; th dport 53 notrack; }
+      chain out { type filter hook output priority raw; th sport 53 notrack; }; }`);
+    for (const address of [cache4, cache6, node4]) {
+      for (const protocol of ['tcp', 'udp'] as const) await lab.traffic.listen(node, protocol, 53, address);
+    }
+    await lab.traffic.listen(node, 'tcp', 80, cache4);
+    await expect.poll(() => ask(cache4), { timeout: 10_000 }).toBe('reached');
+    for (const address of [cache4, cache6]) {
+      for (const protocol of ['tcp', 'udp'] as const) expect(await ask(address, protocol)).toBe('reached');
+    }
+    expect(await ask(cache4, 'tcp', 80)).toBe('timeout');
+    expect(await ask(node4)).toBe('timeout');
+    const status = await node.run(process.execPath, bin, 'status');
+    expect(status).toContain(`egress to the own node policed except DNS at ${cache4}, ${cache6}`);
+    expect(status).not.toContain('repaired');
+    await agent.stop();
+    const named = await start('--police-node-egress', `--node-dns=${cache6}`);
+    expect(await ask(cache4)).toBe('timeout');
+    expect(await ask(cache6)).toBe('reached');
+    await named.stop();
+    const off = await start('--police-node-egress', '--node-dns=off');
+    for (const address of [cache4, cache6]) expect(await ask(address)).toBe('timeout');
+    await off.stop();
+  });
+
   test('a policy in audit mode drops nothing and records what it would deny', async () => {
     manifests.apply(isolate('dry', 'Ingress', auditMode));
     const agent = await start();
