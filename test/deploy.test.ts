@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { agentOptionNames, agentOptions, variableOf } from '../src/agent/option-table.ts';
 import { openSource } from '../src/agent/open-source.ts';
 
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
+  readonly version: string;
+};
 const directory = join(import.meta.dirname, '../deploy/kustomize');
 
 interface Container {
@@ -94,6 +97,71 @@ describe('the DaemonSet', () => {
     expect([...mounts].filter(([, readOnly]) => !readOnly).map(([path]) => path)).toEqual([
       '/var/lib/nftpolicy',
       '/dev/shm',
+    ]);
+  });
+});
+
+describe('the clean-up', () => {
+  const [cleanup] = read('cleanup/daemonset.yaml');
+  const {
+    initContainers = [],
+    containers,
+    ...rest
+  } = cleanup!.spec!.template.spec as typeof pod & {
+    readonly initContainers?: readonly Container[];
+  };
+  const [first, ...others] = initContainers;
+
+  test('runs on the nodes where agents run, with what they may do, and needs no API', () => {
+    expect(first?.args).toEqual(['cleanup']);
+    expect(others).toEqual([]);
+    expect(first?.securityContext).toEqual(agent.securityContext);
+    expect(rest).toMatchObject({
+      hostNetwork: true,
+      automountServiceAccountToken: false,
+      tolerations: pod.tolerations,
+      nodeSelector: pod['nodeSelector'],
+    });
+    expect(containers[0]?.securityContext).toMatchObject({ runAsUser: 65_534, capabilities: { drop: ['ALL'] } });
+  });
+
+  test('reaches the state that agents keep', () => {
+    const stateOf = (volumes: unknown): unknown =>
+      (volumes as readonly { readonly name: string }[]).find(({ name }) => name === 'state');
+    expect(stateOf(rest['volumes'])).toEqual(stateOf(pod['volumes']));
+    expect(first?.volumeMounts).toContainEqual({ name: 'state', mountPath: '/var/lib/nftpolicy' });
+  });
+});
+
+describe('images', () => {
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml'));
+
+  test('are one image, of this version, whoever sets it', () => {
+    const named = files.flatMap((file) => [
+      ...readFileSync(join(directory, file), 'utf8').matchAll(/^ +image: (.*)$/gm),
+    ]);
+    expect(named.map(([, image]) => image)).toEqual(named.map(() => 'nftpolicy'));
+    expect(named.length).toBeGreaterThan(3);
+    const tags = files.flatMap((file) => [...readFileSync(join(directory, file), 'utf8').matchAll(/newTag: (.*)$/gm)]);
+    expect(tags.map(([, tag]) => tag)).toEqual([version, version]);
+  });
+
+  test('of init containers follow the image that the agent is given', () => {
+    const [overlay] = read('overlays/flannel/kustomization.yaml') as unknown as readonly [
+      { readonly replacements: readonly { readonly source: object; readonly targets: readonly object[] }[] },
+    ];
+    const [patch] = read('overlays/flannel/bridge-netfilter.yaml') as unknown as readonly [
+      { readonly spec: { readonly template: { readonly spec: { readonly initContainers: readonly Container[] } } } },
+    ];
+    const fieldPaths = patch.spec.template.spec.initContainers.map(
+      ({ name }) => `spec.template.spec.initContainers.[name=${name}].image`,
+    );
+    const daemonSet = { kind: 'DaemonSet', name: 'nftpolicy' };
+    expect(overlay.replacements).toEqual([
+      {
+        source: { ...daemonSet, fieldPath: `spec.template.spec.containers.[name=${agent.name}].image` },
+        targets: [{ select: daemonSet, fieldPaths }],
+      },
     ]);
   });
 });

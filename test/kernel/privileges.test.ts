@@ -103,6 +103,14 @@ describe.each(['routed', 'bridged'] as const)('an agent with NET_ADMIN only on a
     expect(await agent.stop()).toBe(0);
     expect(await verdict(pods.web)).toBe('deny');
   });
+
+  test('cleans up with no more than that', async () => {
+    const command = [process.execPath, bin, 'cleanup', '--state-dir', node.directory];
+    const cleaned = await node.run(...asContainer('+net_admin', node.directory), ...command);
+    expect(cleaned).toContain('removed table inet nftpolicy');
+    expect(await verdict(pods.web)).toBe('allow');
+    expect(await node.run('nft', 'list', 'tables')).not.toContain('nftpolicy');
+  });
 });
 
 test('without NET_ADMIN the agent ends at once, says why, and exits with 2', async () => {
@@ -115,6 +123,16 @@ test('without NET_ADMIN the agent ends at once, says why, and exits with 2', asy
     });
     expect(await agent.exited()).toBe(2);
     expect(agent.text).toContain('NET_ADMIN');
+    for (const command of ['status', 'denied', 'cleanup']) {
+      const script = `"$@" ${process.execPath} ${bin} ${command} 2>&1; echo exit $?`;
+      const said = await node.run('sh', '-c', script, 'sh', ...asContainer('', node.directory));
+      expect(said).toMatch(/not allowed to use nftables\. Run as root, or with the capability NET_ADMIN\.\nexit 2\n$/);
+      if (command !== 'cleanup') expect(said).toContain('no agent answers at 127.0.0.1:9478');
+    }
+    for (const command of ['agent --node n --manifests /', 'status', 'denied', 'cleanup']) {
+      const said = await node.run('sh', '-c', `PATH=/nowhere ${process.execPath} ${bin} ${command} 2>&1; echo exit $?`);
+      expect(said).toMatch(/nft cannot be started\. Install nftables 1\.0\.6 or newer[^\n]*\nexit 2\n$/);
+    }
   } finally {
     await lab.close();
   }

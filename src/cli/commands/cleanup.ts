@@ -1,19 +1,41 @@
 import { NftProcess } from 'nftables-json';
 
 import { removeState, stateFile } from '../../agent/state-file.ts';
+import type { StatusReport } from '../../controller/status-report.ts';
 import { cleanup } from '../../enforcer/cleanup.ts';
+import { AgentError, agentAddress, askAgent } from '../agent-client.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
 
 /** Flags of `policy cleanup`. */
 export interface CleanupFlags {
+  readonly address: string;
   /** Where the agent kept objects for a cold start. */
   readonly stateDir: string;
 }
 
-/** Removes our tables and the objects kept for a cold start, and nothing else. Idempotent. */
-export async function cleanupCommand(context: Context, { stateDir }: CleanupFlags): Promise<ExitCode> {
+/**
+ * Removes our tables and the objects kept for a cold start, and nothing else. Idempotent. Refuses while an agent runs:
+ * it would put everything back, and traffic would be open until then.
+ */
+export async function cleanupCommand(context: Context, { address, stateDir }: CleanupFlags): Promise<ExitCode> {
+  const place = agentAddress(address);
+  if (place === undefined) {
+    context.stderr.write(`policy cleanup: --address ${address} cannot be used: HOST:PORT is needed\n`);
+    return exitCode.usage;
+  }
+  try {
+    const { node } = await askAgent<Partial<StatusReport>>(place, '/status', context.signal);
+    context.stderr.write(
+      `policy cleanup: nothing was removed: the agent of ${node ?? 'this node'} runs, and would put everything back ` +
+        'within a second. Stop it first: docs/guides/install.md says how, for a cluster.\n',
+    );
+    return exitCode.usage;
+  } catch (error) {
+    // Who answers something else is no agent of ours.
+    if (!(error instanceof AgentError)) throw error;
+  }
   const removed = (await cleanup(new NftProcess())).map((family) => `table ${family} nftpolicy`);
   const file = stateFile(stateDir);
   if (stateDir !== 'off' && (await removeState(file))) removed.push(file);
