@@ -5,11 +5,16 @@ const steps: readonly (readonly [name: string, ...command: string[]])[] = [
   ['types', 'tsc', '-p', '.'],
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', '.'],
   ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
-  ['unused code', 'knip'],
+  ['unused', 'knip'],
   ['tests', 'vitest', 'run', '--project', 'unit', '--project', 'property'],
 ];
 
 const only = process.argv.slice(2);
+const unknown = only.filter((name) => !steps.some(([known]) => known === name));
+if (unknown.length > 0) {
+  console.log(`no such step: ${unknown.join(', ')}; there are ${steps.map(([name]) => name).join(', ')}`);
+  process.exit(2);
+}
 // The gate judges fewer generated flows than `npm test` does.
 const env = { FLOWS: '20000', ...process.env };
 let failed = 0;
