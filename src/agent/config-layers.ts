@@ -42,7 +42,9 @@ export interface ReadConfig {
  */
 export function readConfig(input: ConfigInput): Result<ReadConfig, readonly Diagnostic[]> {
   const problems: Diagnostic[] = [];
-  const file = input.file === undefined ? {} : readFileLayer(input.file, problems);
+  const warnings: Diagnostic[] = [];
+  const file = input.file === undefined ? {} : readFileLayer(input.file, problems, warnings);
+  problems.sort((a, b) => lineOf(a) - lineOf(b));
   const env = readEnvironment(input.env, problems);
   const flags = readFlags(input.flags, problems);
   const given: PartialConfig = { ...file, ...env.layer, ...flags };
@@ -61,10 +63,16 @@ export function readConfig(input: ConfigInput): Result<ReadConfig, readonly Diag
       ),
     );
   }
-  return config === undefined || problems.length > 0 ? err(problems) : ok({ config, warnings: env.warnings });
+  return config === undefined || problems.length > 0
+    ? err(problems)
+    : ok({ config, warnings: [...warnings, ...env.warnings] });
 }
 
-function readFileLayer(file: string, problems: Diagnostic[]): PartialConfig {
+function lineOf({ span }: Diagnostic): number {
+  return span?.start.line ?? 0;
+}
+
+function readFileLayer(file: string, problems: Diagnostic[], warnings: Diagnostic[]): PartialConfig {
   const text = readTextFile(file);
   if (!text.ok) {
     problems.push(
@@ -74,6 +82,8 @@ function readFileLayer(file: string, problems: Diagnostic[]): PartialConfig {
   }
   const { documents, diagnostics } = parseManifests(text.value, file);
   problems.push(...diagnostics.filter(({ severity }) => severity === 'error'));
+  // A key that stands twice, or a value that YAML reads otherwise than it looks.
+  warnings.push(...diagnostics.filter(({ severity }) => severity === 'warning'));
   const [document] = documents;
   if (document === undefined) return {};
   if (documents.length > 1) {
@@ -158,7 +168,9 @@ function checkLayer(
 
 function explain(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_value') return `Choose ${issue.values.map(String).join(' or ')}.`;
-  if (issue.code === 'invalid_type') return `A ${issue.expected === 'string' ? 'text' : issue.expected} is needed.`;
+  // YAML reads `n`, `on` and `5` as something else than text.
+  if (issue.code === 'invalid_type' && issue.expected === 'string') return 'A text is needed: quote it.';
+  if (issue.code === 'invalid_type') return `A ${issue.expected} is needed.`;
   return `${issue.message.charAt(0).toUpperCase()}${issue.message.slice(1)}.`;
 }
 

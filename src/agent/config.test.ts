@@ -1,11 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { format } from 'prettier';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { readConfig } from './config-layers.ts';
-import { configJsonSchema, parseListen, parseNodeDns } from './config.ts';
+import { configFileSchema, configJsonSchema, parseListen, parseNodeDns } from './config.ts';
 import { agentOptionNames, agentOptions, flagOf, variableOf } from './option-table.ts';
 
 let directory: string;
@@ -82,9 +83,9 @@ describe('the configuration', () => {
       file: file('node: node-1\nunknownPod: drop\nlisten: nowhere\nreject: "yes"\n'),
     });
     expect(problems).toEqual([
-      expect.stringMatching(/^4:1 C003 reject: "yes" cannot be used \| A boolean is needed/),
-      expect.stringMatching(/^3:1 C003 listen: "nowhere" cannot be used/),
       expect.stringMatching(/^2:1 C002 unknown option "unknownPod" \| Did you mean unknownPods\?/),
+      expect.stringMatching(/^3:1 C003 listen: "nowhere" cannot be used/),
+      expect.stringMatching(/^4:1 C003 reject: "yes" cannot be used \| A boolean is needed/),
       expect.stringMatching(/^C003 NFTPOLICY_REJECT: "maybe" cannot be used/),
       expect.stringMatching(/^C003 --node: "Node_1" cannot be used/),
       expect.stringMatching(/^C003 --enforce: "sometimes" cannot be used \| Choose every-packet or new-connections/),
@@ -102,6 +103,38 @@ describe('the configuration', () => {
     expect(problemsOf({ flags: { node: 'n', manifests: 'd', context: 'c' }, env: {} })).toEqual([
       expect.stringMatching(/^C005 manifests cannot be used together/),
     ]);
+  });
+
+  test.each([
+    ['node: n1\n__proto__: {reject: true}\n', /^2:1 C002 unknown option "__proto__"/],
+    ['node: n1\nconstructor: x\n', /^2:1 C002 unknown option "constructor"/],
+    ['node: n1\nlisten: 9478\n', /^2:1 C003 listen: 9478 cannot be used \| A text is needed: quote it/],
+    ['node: n1\nreject: null\n', /^2:1 C003 reject: null cannot be used \| A boolean is needed/],
+    [
+      'node: n1\nnodeDns: [169.254.20.10]\n',
+      /^2:1 C003 nodeDns: \["169.254.20.10"\] cannot be used \| A text is needed: quote it/,
+    ],
+    ['node: n1\nstateDir: ""\n', /^2:1 C003 stateDir: "" cannot be used \| A path is needed/],
+    ['node: 5\n', /^1:1 C003 node: 5 cannot be used \| A text is needed: quote it/],
+    ['node: n1\n---\nnode: m\n', /^C001 .* holds 2 documents/],
+    [
+      '{"node": "n", "enforce": "EVERY-PACKET"}',
+      /^1:15 C003 enforce: "EVERY-PACKET" cannot be used \| Choose every-packet or/,
+    ],
+    ['node: {{ .Values.node }}\n', /I002/],
+    ['"node": "n"\x00', /I002/],
+    ['node: n\n', /^1:1 C003 node: false cannot be used \| A text is needed: quote it/],
+  ])('refuses %j with the place', (text, problem) => {
+    expect(problemsOf({ flags: {}, env: {}, file: file(text) })[0]).toMatch(problem);
+  });
+
+  test('warns of a key that stands twice in the file, with the place', () => {
+    const result = readConfig({ flags: {}, env: {}, file: file('node: a\nreject: true\nreject: false\n') });
+    expect(result.ok && result.value.config.enforcement.reject).toBe(false);
+    expect(result.ok && result.value.warnings).toEqual([
+      expect.objectContaining({ code: 'I003', message: 'duplicate key "reject"' }),
+    ]);
+    expect(result.ok && result.value.warnings[0]?.span?.start).toEqual({ line: 3, column: 1 });
   });
 
   test('warns of variables it does not know, except those of a Service of its name', () => {
@@ -172,6 +205,57 @@ test('the choices in the help are those of the schema', () => {
   expect(agentOptionNames.map((name) => agentOptions[name].choices)).toEqual(
     agentOptionNames.map((name) => properties[name]?.enum),
   );
+});
+
+describe('the published schema', () => {
+  const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../../schemas/config.json'), 'utf8')) as object;
+  const validate = new Ajv2020({ strict: true }).compile(schema);
+  const paths = ['', 'd', '/a b', 5, null];
+  const values: Readonly<Record<string, readonly unknown[]>> = {
+    node: ['node-1', 'a.b', '', 'A', '-a', 'a-', 'a_b', 5, null, 'a'.repeat(253), 'a'.repeat(254)],
+    manifests: paths,
+    kubeconfig: paths,
+    context: ['', 'prod', 1],
+    enforce: ['every-packet', 'new-connections', 'never', '', true],
+    unknownPods: ['drop', 'accept', 'reject', null],
+    reject: [true, false, 'true', 1, null],
+    policeNodeEgress: [true, 'false'],
+    nodeDns: ['auto', 'off', '', '169.254.20.10', '169.254.20.10,fd00::a', '169.254.20.10, fd00::a', '10.0.0.0/8', []],
+    recordDenied: [false, 'no'],
+    listen: [
+      'off',
+      ':9478',
+      '127.0.0.1:9478',
+      '[::1]:0',
+      'localhost:65535',
+      '',
+      'on',
+      '9478',
+      '::1:9',
+      'h:65536',
+    ].concat(['h:99999', 'h:', '[]:1', 'h:-1', 'h: 1']),
+    stateDir: [...paths, 'off'],
+    readyFile: paths,
+    cniConfDir: paths,
+    cniCacheDir: paths,
+    netnsDir: paths,
+    logLevel: ['debug', 'info', 'warn', 'error', 'trace', ''],
+    unknown: [1],
+  };
+
+  test.each([...agentOptionNames, 'unknown'])('agrees with the agent about %s', (name) => {
+    const accepted = (values[name] ?? []).map((value) => [
+      value,
+      configFileSchema.safeParse({ [name]: value }).success,
+    ]);
+    expect(accepted.length).toBeGreaterThan(0);
+    expect((values[name] ?? []).map((value) => [value, validate({ [name]: value })])).toEqual(accepted);
+  });
+
+  test('leaves to the agent only whether an address is one', () => {
+    expect(validate({ nodeDns: '1.2.3' })).toBe(true);
+    expect(configFileSchema.safeParse({ nodeDns: '1.2.3' }).success).toBe(false);
+  });
 });
 
 test('schemas/config.json is what the schema in the source gives', async () => {

@@ -21,13 +21,20 @@ const name = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a name has lower-case letters, digits, inner hyphens and dots')
   .max(253);
-const listen = z.string().refine((text) => text === 'off' || parseListen(text) !== undefined, {
-  message: 'an address is HOST:PORT, [IPV6]:PORT, :PORT for every address, or off',
-});
+// Patterns where they can say it: they stand in the published schema, which `refine` does not.
+const portNumber = '(?:\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
+const listen = z
+  .string()
+  .regex(
+    new RegExp(`^(?:off|(?:\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]*):${portNumber})$`),
+    'an address is HOST:PORT, [IPV6]:PORT, :PORT for every address, or off',
+  );
 
-const nodeDns = z.string().refine((text) => parseNodeDns(text) !== undefined, {
-  message: 'where DNS on the node stays reachable is auto, off, or addresses separated by commas',
-});
+const nodeDnsForms = 'where DNS on the node stays reachable is auto, off, or addresses separated by commas';
+const nodeDns = z
+  .string()
+  .regex(/^(?:auto|off|[0-9A-Fa-f:.]+(?:, ?[0-9A-Fa-f:.]+)*)$/, { message: nodeDnsForms, abort: true })
+  .refine((text) => parseNodeDns(text) !== undefined, { message: nodeDnsForms });
 
 /** What any layer of the configuration may say. */
 export interface PartialConfig {

@@ -4,7 +4,7 @@ import { createLogger } from '../../agent/logger.ts';
 import { openSource } from '../../agent/open-source.ts';
 import type { AgentOptionName } from '../../agent/option-table.ts';
 import { checkNft } from '../../agent/preflight.ts';
-import { renderDiagnostics } from '../../report/diagnostics.ts';
+import { formatPlace, renderDiagnostics } from '../../report/diagnostics.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
@@ -23,10 +23,14 @@ export async function agentCommand(context: Context, flags: AgentFlags): Promise
   }
   const { config, warnings } = read.value;
   const logger = createLogger((line) => context.stderr.write(line), config.logLevel);
-  for (const { code, message, help } of warnings) logger.warn({ code, help }, message);
+  logger.info({ config }, 'configuration');
+  for (const warning of warnings) {
+    const { code, message, help } = warning;
+    const place = formatPlace(warning);
+    logger.warn({ code, help }, place === undefined ? message : `${place}: ${message}`);
+  }
   const capabilities = await checkNft(logger);
   const source = await openSource(config, context.env);
-  logger.info({ config }, 'configuration');
   await runAgent({ config, source, logger, capabilities }, context.signal);
   return exitCode.ok;
 }
