@@ -9,8 +9,11 @@ import { nftAdvice } from '../agent/nft-advice.ts';
 /** The local agent gave no usable answer. */
 export class AgentError extends Error {
   override readonly name = 'AgentError';
-  /** `agent-unreachable`: nobody listens, or not in time. `agent-refused`: it answered with an error. */
-  readonly code: 'agent-unreachable' | 'agent-refused';
+  /**
+   * `agent-unreachable`: nobody listens, or not in time. `agent-refused`: it answered with an error, or is no agent.
+   * `agent-version`: an agent of another version.
+   */
+  readonly code: 'agent-unreachable' | 'agent-refused' | 'agent-version';
 
   constructor(code: AgentError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
@@ -55,7 +58,10 @@ export async function askAgent<T>({ host, port }: ListenAddress, path: string, s
         return;
       }
       try {
-        resolve(JSON.parse(text) as T);
+        const answer: unknown = JSON.parse(text);
+        const strange = strangeness(answer, path);
+        if (strange === undefined) resolve(answer as T);
+        else reject(new AgentError(strange.code, `${place} ${strange.message}`));
       } catch (error) {
         reject(new AgentError('agent-refused', `${place} is no agent of nftpolicy: its answer is no JSON`, error));
       }
@@ -63,6 +69,19 @@ export async function askAgent<T>({ host, port }: ListenAddress, path: string, s
   });
   request.on('error', unreachable);
   return await promise;
+}
+
+/** Why an answer is not what this program understands: another program's, or another version's. */
+function strangeness(answer: unknown, path: string): Pick<AgentError, 'code' | 'message'> | undefined {
+  const [, topic = ''] = path.split(/[/?]/);
+  const wanted = `nftpolicy.dev/${topic}/v1`;
+  const schema = typeof answer === 'object' && answer !== null && 'schema' in answer ? answer.schema : undefined;
+  if (schema === wanted) return undefined;
+  if (typeof schema !== 'string' || !schema.startsWith('nftpolicy.dev/')) {
+    return { code: 'agent-refused', message: 'is no agent of nftpolicy: its answer names no schema of ours' };
+  }
+  const message = `speaks ${schema}, and this program ${wanted}: use the program of the agent's version`;
+  return { code: 'agent-version', message };
 }
 
 /** Asks the kernel in place of an agent that does not answer; a failure tells about both. */

@@ -144,7 +144,7 @@ describe.each(['routed', 'bridged'] as const)('policy agent on a %s node', (mode
 
   test('cleanup refuses while it runs: the rules would come back, and traffic would be open until then', async () => {
     const refused = await scenario.node.run('sh', '-c', `${process.execPath} ${bin} cleanup 2>&1; echo $?`);
-    expect(refused).toMatch(/nothing was removed: the agent of node-1 runs[^]*\n2\n$/);
+    expect(refused).toMatch(/nothing was removed: the agent of this node runs[^]*\n2\n$/);
     expect(await verdict({ from: scenario.pods.web })).toBe('deny');
   });
 

@@ -1,7 +1,7 @@
 import { NftProcess } from 'nftables-json';
 
+import type { ListenAddress } from '../../agent/config.ts';
 import { removeState, stateFile } from '../../agent/state-file.ts';
-import type { StatusReport } from '../../controller/status-report.ts';
 import { cleanup } from '../../enforcer/cleanup.ts';
 import { AgentError, agentAddress, askAgent } from '../agent-client.ts';
 import type { Context } from '../context.ts';
@@ -25,16 +25,12 @@ export async function cleanupCommand(context: Context, { address, stateDir }: Cl
     context.stderr.write(`policy cleanup: --address ${address} cannot be used: HOST:PORT is needed\n`);
     return exitCode.usage;
   }
-  try {
-    const { node } = await askAgent<Partial<StatusReport>>(place, '/status', context.signal);
+  if (await agentRuns(place, context.signal)) {
     context.stderr.write(
-      `policy cleanup: nothing was removed: the agent of ${node ?? 'this node'} runs, and would put everything back ` +
-        'within a second. Stop it first: docs/guides/install.md says how, for a cluster.\n',
+      'policy cleanup: nothing was removed: the agent of this node runs, and would put everything back within a ' +
+        'second. Stop it first; docs/guides/install.md says how to do it on a cluster.\n',
     );
     return exitCode.usage;
-  } catch (error) {
-    // Who answers something else is no agent of ours.
-    if (!(error instanceof AgentError)) throw error;
   }
   const removed = (await cleanup(new NftProcess())).map((family) => `table ${family} nftpolicy`);
   const file = stateFile(stateDir);
@@ -43,4 +39,15 @@ export async function cleanupCommand(context: Context, { address, stateDir }: Cl
     removed.length === 0 ? 'nothing to remove: there is no table nftpolicy\n' : `removed ${removed.join(', ')}\n`,
   );
   return exitCode.ok;
+}
+
+/** Whether an agent of ours answers, of whatever version. */
+async function agentRuns(place: ListenAddress, signal: AbortSignal): Promise<boolean> {
+  try {
+    await askAgent(place, '/status', signal);
+    return true;
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    return error.code === 'agent-version';
+  }
 }
