@@ -128,14 +128,14 @@ describe('policy agent on a Kubernetes API', () => {
       ] as string;
     const wait = (what: string, seconds: string) => policy('status', '--wait-for', what, '--timeout', seconds);
     const first = await applied(policyManifest('versions', 'api'));
-    expect((await wait(`default/versions@${first}`, '20')).code).toBe(0);
+    expect((await wait(`default/versions@${first}`, '60')).code).toBe(0);
     const never = await wait(`versions@${String(Number(first) + 1_000)}`, '0.3');
     expect(never).toMatchObject({
       code: 1,
       out: expect.stringContaining(`of policy default/versions is not known to the agent: ${first} is`) as string,
     });
     const second = await applied(policyManifest('versions', 'web', 'Like'));
-    const invalid = await wait(`default/versions@${second}`, '20');
+    const invalid = await wait(`default/versions@${second}`, '60');
     expect(invalid.code).toBe(1);
     expect(invalid.out).toContain('admits less than is written: spec.ingress[0].from[0].podSelector');
     expect(invalid.out).toMatch(/objects with problems\n +NetworkPolicy default\/versions +D112 +spec\.ingress/);
@@ -163,18 +163,18 @@ describe('policy agent on a Kubernetes API', () => {
   test('goes on naming who was denied when the pod is gone and its address is given to another', async () => {
     const gone = await node.addPod({ name: 'gone', labels: { app: 'web' } });
     await api.apply(podManifest(gone));
-    await expect.poll(async () => (await policy('status')).out, { timeout: 10_000 }).toContain('default/gone');
+    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).toContain('default/gone');
     const to = { to: addressOf(database, 'IPv6'), port: 5432, protocol: 'tcp' as const, at: database };
     expect((await probeAll(lab.traffic, [{ ...to, from: gone }]))[0]?.verdict).toBe('deny');
     const line = (name: string) => new RegExp(`default/${name} \\(${addressOf(gone, 'IPv6')}\\) -> default/database`);
     expect((await policy('denied')).out).toMatch(line('gone'));
     await api.remove('pods', 'gone', 'default');
     await node.removePod(gone);
-    await expect.poll(async () => (await policy('status')).out, { timeout: 10_000 }).not.toContain('default/gone');
+    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).not.toContain('default/gone');
     expect((await policy('denied')).out).toMatch(line('gone'));
     const heir = await node.addPod({ name: 'heir', labels: { app: 'web' }, ips: gone.ips });
     await api.apply(podManifest(heir));
-    await expect.poll(async () => (await policy('status')).out, { timeout: 10_000 }).toContain('default/heir');
+    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).toContain('default/heir');
     expect((await policy('denied')).out).toMatch(line('gone'));
     expect((await probeAll(lab.traffic, [{ ...to, from: heir }]))[0]?.verdict).toBe('deny');
     expect((await policy('denied')).out).toMatch(line('heir'));
@@ -195,13 +195,13 @@ describe('policy agent on a Kubernetes API', () => {
       flows()
         .filter(({ from }) => from.pod === 'default/web')
         .at(-1)?.packets ?? 0;
-    await expect.poll(packets, { timeout: 15_000 }).toBeGreaterThan(0);
+    await expect.poll(packets, { timeout: 60_000 }).toBeGreaterThan(0);
     const before = packets();
     await agent.stop('SIGKILL');
     const state = join(node.directory, 'state');
     agent = await LabAgent.launch(node, ['--kubeconfig', api.kubeconfig, '--state-dir', state]);
     expect(await verdict()).toBe('deny');
-    await expect.poll(packets, { timeout: 15_000 }).toBeGreaterThan(before);
+    await expect.poll(packets, { timeout: 60_000 }).toBeGreaterThan(before);
     hold('denied', JSON.stringify({ schema: 'nftpolicy.dev/denied/v1', flows: flows() }));
     child.kill('SIGTERM');
   });

@@ -154,7 +154,7 @@ describe.each(['routed', 'bridged'] as const)('the modes of enforcement on a %s 
       for (const protocol of ['tcp', 'udp'] as const) await lab.traffic.listen(node, protocol, 53, address);
     }
     await lab.traffic.listen(node, 'tcp', 80, cache4);
-    await expect.poll(() => ask(cache4), { timeout: 10_000 }).toBe('reached');
+    await expect.poll(() => ask(cache4), { timeout: 60_000 }).toBe('reached');
     for (const address of [cache4, cache6]) {
       for (const protocol of ['tcp', 'udp'] as const) expect(await ask(address, protocol)).toBe('reached');
     }
