@@ -21,7 +21,8 @@ export class AgentError extends Error {
   }
 }
 
-const timeoutMs = 5_000;
+/** Where no agent runs the connection is refused at once; on a busy node an answer takes its time. */
+const timeoutMs = 20_000;
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** Where the agent of this node answers: as it is told to listen, from here. `undefined`: the text is no address. */
