@@ -203,7 +203,11 @@ function guardChain(shape: NodeShape): DesiredChain {
   };
 }
 
-/** A pod could else reach any port of the bridge by its MAC address, with the address of a pod it may talk to. */
+/**
+ * A pod could else reach any port of the bridge by its MAC address, with the address of a pod it may talk to, or draw
+ * packets that the node sends to another pod by advertising its own MAC address for that pod's IPv6 address. Postrouting
+ * sees frames of ports and of the node.
+ */
 function deliveryChain(): DesiredChain {
   const elsewhere = (family: IpFamily): DesiredRule => {
     const protocol = family === 'IPv4' ? 'ip' : 'ip6';
@@ -221,7 +225,7 @@ function deliveryChain(): DesiredChain {
   };
   return {
     name: 'delivery',
-    base: { type: 'filter', hook: 'forward', priority: guardPriority },
+    base: { type: 'filter', hook: 'postrouting', priority: guardPriority },
     rules: ipFamilies.map(elsewhere),
   };
 }

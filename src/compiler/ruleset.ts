@@ -47,7 +47,7 @@ export interface DesiredChain {
   readonly name: string;
   readonly base?: {
     readonly type: 'filter';
-    readonly hook: 'forward' | 'input' | 'prerouting';
+    readonly hook: 'forward' | 'input' | 'prerouting' | 'postrouting';
     readonly priority: number;
   };
   readonly rules: readonly DesiredRule[];

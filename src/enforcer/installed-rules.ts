@@ -34,6 +34,7 @@ export interface InstalledRules {
 }
 
 const families: readonly TableFamily[] = ['inet', 'bridge'];
+const ownHooks = ['forward', 'input', 'prerouting', 'postrouting'] as const;
 /** The base chains we make; see `base-chains.ts` and `bridge-guard.ts` of the compiler. */
 const ownBases: ReadonlySet<string> = new Set([
   'forward-egress',
@@ -70,7 +71,7 @@ export function decodeInstalled(family: TableFamily, listing: Listing, strange: 
   }
   const chains = listing.chains.map((chain): DesiredChain => {
     const { name, hook, prio } = chain;
-    const base = hook === 'forward' || hook === 'input' || hook === 'prerouting' ? hook : undefined;
+    const base = ownHooks.find((known) => known === hook);
     if (hook !== undefined && !ownBases.has(name)) strange.push(`chain ${name} on hook ${hook}`);
     if (hook !== undefined && chain.policy === 'drop') strange.push(`policy drop of chain ${name}`);
     return {

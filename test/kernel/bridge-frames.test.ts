@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileNode } from '../../src/compiler/compile.ts';
 import { Enforcer } from '../../src/enforcer/enforcer.ts';
 import { parseCidr } from '../../src/model/cidr.ts';
+import { ipToBigInt } from '../../src/model/ip.ts';
 import type { IpAddress } from '../../src/model/ip.ts';
 import { podKey } from '../../src/model/names.ts';
 import { decodeObject } from '../../src/model/decode/object.ts';
@@ -21,6 +22,7 @@ import { run } from '../lab/run.ts';
  */
 const script = join(import.meta.dirname, 'frames.pl');
 const gateway = '198.18.0.1';
+const gateway6 = 'fd00:198:18::1';
 let lab: Lab;
 let node: LabNode;
 let pods: Readonly<Record<'caller' | 'friend' | 'closed' | 'stranger', LabPod>>;
@@ -28,13 +30,14 @@ let enforcer: Enforcer;
 
 beforeAll(async () => {
   lab = await Lab.create();
-  node = await lab.addNode({ name: 'node', mode: 'bridged', podCidrs: ['198.18.0.0/24'] });
-  const add = (name: string, ip: string): Promise<LabPod> => node.addPod({ name, attach: 'plain', ips: [ip] });
+  node = await lab.addNode({ name: 'node', mode: 'bridged', podCidrs: ['198.18.0.0/24', 'fd00:198:18::/64'] });
+  const add = (name: string, host: number): Promise<LabPod> =>
+    node.addPod({ name, attach: 'plain', ips: [`198.18.0.${host}`, `fd00:198:18::${host}`] });
   pods = {
-    caller: await add('caller', '198.18.0.10'),
-    friend: await add('friend', '198.18.0.11'),
-    closed: await add('closed', '198.18.0.12'),
-    stranger: await add('stranger', '198.18.0.13'),
+    caller: await add('caller', 10),
+    friend: await add('friend', 11),
+    closed: await add('closed', 12),
+    stranger: await add('stranger', 13),
   };
   const policy = (name: string, app: string, spec: object): object => ({
     apiVersion: 'networking.k8s.io/v1',
@@ -63,12 +66,11 @@ beforeAll(async () => {
     addresses: pod.ips as readonly IpAddress[],
     attachment: { kind: 'bridged', bridge: 'cni0' } as const,
   }));
-  const cidr = parseCidr('198.18.0.0/24')!.cidr;
   const bridge = {
     name: 'cni0',
     ports: { kind: 'pattern', pattern: 'veth*' } as const,
-    podCidrs: [cidr],
-    addresses: [gateway as IpAddress],
+    podCidrs: node.podCidrs.map((text) => parseCidr(text)!.cidr),
+    addresses: [gateway as IpAddress, gateway6 as IpAddress],
   };
   const executor = new NftProcess({ command: ['nsenter', `--net=/run/netns/${node.netns}`, 'nft'] });
   enforcer = new Enforcer({ executor });
@@ -87,16 +89,32 @@ afterAll(async () => {
 const hexOfMac = (mac: string): string => mac.replaceAll(':', '');
 const hexOfIp = (ip: string): string => Buffer.from(ip.split('.').map(Number)).toString('hex');
 
+const hexOfIp6 = (ip: string): string =>
+  ipToBigInt(ip as IpAddress)
+    .toString(16)
+    .padStart(32, '0');
+const checksum = (hex: string): string => {
+  let sum = (hex.match(/.{4}/g) ?? []).reduce((total, word) => total + Number.parseInt(word, 16), 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return (~sum & 0xffff).toString(16).padStart(4, '0');
+};
+
+/** An unasked advertisement that `target` has the sender's MAC address now. */
+function advertisement(fromMac: string, toMac: string, from: string, to: string, target: string): string {
+  const icmp = (sum: string): string => `8800${sum}20000000${hexOfIp6(target)}0201${hexOfMac(fromMac)}`;
+  const ends = `${hexOfIp6(from)}${hexOfIp6(to)}`;
+  const body = icmp(checksum(`${ends}000000200000003a${icmp('0000')}`));
+  return `${hexOfMac(toMac)}${hexOfMac(fromMac)}86dd6000000000203aff${ends}${body}`;
+}
+
 /** A UDP datagram; its checksum is left out, which IPv4 allows. */
 function datagram(fromMac: string, toMac: string, from: string, to: string, text: string): string {
   const data = Buffer.from(text).toString('hex');
   const length = (bytes: number): string => bytes.toString(16).padStart(4, '0');
   const udp = `9c400009${length(8 + text.length)}0000${data}`;
   const header = `4500${length(28 + text.length)}000100004011XXXX${hexOfIp(from)}${hexOfIp(to)}`;
-  const words = header.replace('XXXX', '0000').match(/.{4}/g) ?? [];
-  let sum = words.reduce((total, word) => total + Number.parseInt(word, 16), 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return `${hexOfMac(toMac)}${hexOfMac(fromMac)}0800${header.replace('XXXX', length(~sum & 0xffff))}${udp}`;
+  const summed = header.replace('XXXX', checksum(header.replace('XXXX', '0000')));
+  return `${hexOfMac(toMac)}${hexOfMac(fromMac)}0800${summed}${udp}`;
 }
 
 function send(netns: string, device: string, hex: string): Promise<string> {
@@ -132,6 +150,22 @@ test("a packet from outside with the pod's own address is not the pod's own", as
   const ip = closed.ips[0]!;
   const frame = datagram(outside, uplink, ip, ip, 'pretended');
   expect(await arrivals(closed, 'pretended', () => send(lab.outside.netns, 'uplinks', frame))).toBe(0);
+});
+
+test('a pod that claims the IPv6 address of another gets nothing that is sent to it', async () => {
+  const { caller, friend } = pods;
+  const [mine, theirs] = [caller.ips[1]!, friend.ips[1]!];
+  const greet = `use IO::Socket::IP; IO::Socket::IP->new(Proto => "udp", PeerAddr => "${theirs}", PeerPort => 9)->send("gossip")`;
+  const fromNode = (): Promise<string> => node.run('/usr/bin/perl', '-e', greet);
+  const known = async (): Promise<string> => (await node.run('ip', '-6', 'neigh', 'show', theirs)).trim();
+  expect(await arrivals(friend, 'gossip', fromNode)).toBe(1);
+  expect(await known()).toContain(friend.mac);
+  // Within a second of the last change the kernel keeps what it knows.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const bridgeMac = (await node.run('cat', '/sys/class/net/cni0/address')).trim();
+  await send(caller.netns, 'eth0', advertisement(caller.mac, bridgeMac, mine, gateway6, theirs));
+  await expect.poll(known, { timeout: 5_000 }).toContain(caller.mac);
+  expect(await arrivals(caller, 'gossip', fromNode)).toBe(0);
 });
 
 test("a port nobody is bound to cannot take the gateway's place", async () => {
