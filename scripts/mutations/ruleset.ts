@@ -62,8 +62,8 @@ export const rulesetMutations: readonly Mutation[] = [
   {
     name: 'sources are not checked',
     file: baseChains,
-    from: "if (direction === 'egress') rules.push(",
-    to: "if (direction !== 'egress') rules.push(",
+    from: "if (direction === 'egress') {",
+    to: "if (direction !== 'egress') {",
     why: 'placed in the other direction',
     besideFlows: true,
   },

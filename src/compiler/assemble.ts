@@ -6,6 +6,7 @@ import {
   baseChains,
   boundSet,
   bridgedMapName,
+  localName,
   recordSets,
   routedMapName,
   sharedChains,
@@ -91,14 +92,21 @@ function sourceSets({ shape, options }: RulesetParts, bindings: readonly PodBind
       ),
     ),
   }));
-  if (options.unknownPods === 'drop') return sources;
+  const local = ipFamilies.map((family): DesiredSet => ({
+    name: localName(family),
+    type: [addressType(family)],
+    interval: false,
+    elements: new Set(bindings.flatMap(({ addresses }) => addresses.filter((address) => familyOf(address) === family))),
+  }));
+  const sets = [...sources, ...local];
+  if (options.unknownPods === 'drop') return sets;
   const bound = {
     name: boundSet,
     type: ['ifname'],
     interval: false,
     elements: new Set(routed.map((binding) => binding.interface)),
   };
-  return [...sources, bound];
+  return [...sets, bound];
 }
 
 function dispatchMaps(shape: NodeShape, endpoints: readonly LoweredEndpoint[]): readonly DesiredMap[] {

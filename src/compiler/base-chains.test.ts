@@ -36,6 +36,10 @@ describe('base chains', () => {
         'iifname "veth*" goto deny',
       ],
       'forward-ingress': ['jump prologue', 'oifname vmap @pod-ingress', 'oifname "veth*" goto deny'],
+      'input-guard-egress': [
+        'iifname "veth*" ip saddr @local-4 iifname . ip saddr != @sources-4 goto deny',
+        'iifname "veth*" ip6 saddr @local-6 iifname . ip6 saddr != @sources-6 goto deny',
+      ],
     });
   });
 
@@ -64,6 +68,10 @@ describe('base chains', () => {
         'jump prologue',
         'oifname vmap @pod-ingress',
         'meta oifkind "veth" oifname != "eth0" goto deny',
+      ],
+      'input-guard-egress': [
+        'meta iifkind "veth" iifname != "eth0" ip saddr @local-4 iifname . ip saddr != @sources-4 goto deny',
+        'meta iifkind "veth" iifname != "eth0" ip6 saddr @local-6 iifname . ip6 saddr != @sources-6 goto deny',
       ],
     });
   });
@@ -107,7 +115,24 @@ describe('base chains', () => {
     expect(baseChains(routed, defaultOptions).map(({ base }) => base)).toEqual([
       { type: 'filter', hook: 'forward', priority: -11 },
       { type: 'filter', hook: 'forward', priority: -10 },
+      { type: 'filter', hook: 'input', priority: -12 },
     ]);
+  });
+
+  test('keep pods out of the tunnels of the node, before replies pass', () => {
+    const tunnels = { ports: [6081, 8472], protocols: [4] };
+    const one = base({ ...bridged, tunnels: { ports: [8472], protocols: [] } });
+    expect(one['forward-egress']?.slice(0, 2)).toEqual(['iifname "cni0" udp dport 8472 goto deny', 'jump prologue']);
+    expect(one['input-guard-egress']).toEqual(['iifname "cni0" udp dport 8472 goto deny']);
+    const entrances = [
+      'iifname "veth*" udp dport { 6081, 8472 } goto deny',
+      'iifname "veth*" meta l4proto 4 goto deny',
+      'iifname "cni0" udp dport { 6081, 8472 } goto deny',
+      'iifname "cni0" meta l4proto 4 goto deny',
+    ];
+    const both = base({ ...bridged, routed: ['veth*'], tunnels });
+    expect(both['forward-egress']?.slice(2, 7)).toEqual([...entrances, 'jump prologue']);
+    expect(both['input-guard-egress']?.slice(2)).toEqual(entrances);
   });
 
   test('accept unknown pods only if the operator says so, and then check no unknown source', () => {

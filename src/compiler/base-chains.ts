@@ -70,7 +70,7 @@ export function ownRule(statements: readonly Statement[], comment?: string): Des
   return comment === undefined ? { statements, provenance: [] } : { statements, comment, provenance: [] };
 }
 
-/** The two base chains and, where the operator polices node traffic, a third on `input`. */
+/** The two base chains on `forward`, and on `input` what every pod is held to and, by option, the egress rules. */
 export function baseChains(shape: NodeShape, options: EnforcementOptions): readonly DesiredChain[] {
   const tail = options.unknownPods === 'drop' ? goto(denyChain) : accept();
   const tailComment = options.unknownPods === 'drop' ? 'unknown local pod: fail closed' : 'unknown local pod: accepted';
@@ -78,7 +78,9 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
     const isInterface = (name: string): Statement => match(meta(interfaceKey), name);
     const routedPods = podInterfaces(shape, interfaceKey);
     const rules: DesiredRule[] = [];
-    if (direction === 'egress') rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)));
+    if (direction === 'egress') {
+      rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)), ...tunnelRules(shape));
+    }
     rules.push(ownRule([jump('prologue')]));
     if (routesPods(shape)) {
       rules.push(ownRule([vmap(meta(interfaceKey), setRef(routedMapName(direction)))]));
@@ -93,6 +95,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
   });
+  chains.push(...inputGuard(shape));
   if (options.policeNodeEgress) chains.push(inputChain(shape, nodeDnsOf(shape, options), { tail, tailComment }));
   return chains;
 }
@@ -123,6 +126,43 @@ function sourceCheck(isPods: readonly Statement[], options: EnforcementOptions):
     const unbound = options.unknownPods === 'accept' ? [match(meta('iifname'), setRef(boundSet), 'in')] : [];
     return ownRule([...isPods, ...unbound, foreign, goto(denyChain)], "source is not the pod's address");
   });
+}
+
+/**
+ * What no pod may send to its node, whatever its policies: packets with the address of another pod of the node, which
+ * would answer the other, and packets into a tunnel of the node. On a bridge the guard has seen to the addresses.
+ */
+function inputGuard(shape: NodeShape): readonly DesiredChain[] {
+  const forged = podInterfaces(shape, 'iifname').flatMap((isPods) =>
+    ipFamilies.map((family) => {
+      const source = addressPayload(family, 'saddr');
+      const known = match(source, setRef(localName(family)), 'in');
+      const foreign = match(concat(meta('iifname'), source), setRef(sourcesName(family)), '!=');
+      return ownRule([...isPods, known, foreign, goto(denyChain)], "source is another pod's address");
+    }),
+  );
+  const rules = [...forged, ...tunnelRules(shape)];
+  if (rules.length === 0) return [];
+  return [{ name: 'input-guard-egress', base: { type: 'filter', hook: 'input', priority: egressPriority - 1 }, rules }];
+}
+
+/** No pod speaks the node's tunnel protocols: what comes out of a tunnel is taken for another node's, source and all. */
+function tunnelRules(shape: NodeShape): readonly DesiredRule[] {
+  const { ports = [], protocols = [] } = shape.tunnels ?? {};
+  const [port, ...others] = ports;
+  const entrances: Statement[] = [
+    ...(port === undefined ? [] : [match(payload('udp', 'dport'), others.length === 0 ? port : anonymousSet(ports))]),
+    ...protocols.map((protocol) => match(meta('l4proto'), protocol)),
+  ];
+  const pods = [...podInterfaces(shape, 'iifname'), ...shape.bridges.map(({ name }) => [match(meta('iifname'), name)])];
+  return pods.flatMap((isPods) =>
+    entrances.map((entrance) => ownRule([...isPods, entrance, goto(denyChain)], "into the node's tunnel")),
+  );
+}
+
+/** Addresses of the bound pods. */
+export function localName(family: IpFamily): string {
+  return `local-${familyDigit(family)}`;
 }
 
 /** Interfaces with a bound pod; used only when unknown pods are accepted, whose addresses nobody knows. */

@@ -73,7 +73,11 @@ function runNode(name: NodeName, node: NodeRules, flow: Flow): NodeOutcome[] {
     const outcome = simulate(bridge, 'delivery', delivered);
     outcomes.push({ node: name, family: 'bridge', ...outcome, chain: 'delivery-ingress', packet: delivered });
   }
-  const chains = fromNode ? [] : toNode ? ['input-egress'] : ['forward-egress', 'forward-ingress'];
+  const chains = fromNode
+    ? []
+    : toNode
+      ? ['input-guard-egress', 'input-egress']
+      : ['forward-egress', 'forward-ingress'];
   for (const chain of chains) {
     if (inet.chains.has(chain)) {
       outcomes.push({ node: name, family: 'inet', ...simulate(inet, chain, packet), chain, packet });

@@ -10,9 +10,11 @@ import { ipToBigInt } from '../model/ip.ts';
 const protocolNames: ReadonlyMap<number, string> = new Map([
   [1, 'icmp'],
   [2, 'igmp'],
+  [4, 'ipencap'],
   [6, 'tcp'],
   [17, 'udp'],
   [33, 'dccp'],
+  [41, 'ipv6'],
   [47, 'gre'],
   [50, 'esp'],
   [51, 'ah'],

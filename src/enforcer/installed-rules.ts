@@ -39,6 +39,7 @@ const ownHooks = ['forward', 'input', 'prerouting', 'postrouting'] as const;
 const ownBases: ReadonlySet<string> = new Set([
   'forward-egress',
   'forward-ingress',
+  'input-guard-egress',
   'input-egress',
   'guard',
   'delivery',

@@ -21,6 +21,9 @@ export interface Link {
   /** `veth`, `bridge`, `vlan`, …; absent for physical interfaces and the loopback. */
   readonly kind?: string;
   readonly loopback: boolean;
+  readonly down?: true;
+  /** UDP port on which a VXLAN or Geneve device receives. */
+  readonly tunnelPort?: number;
   readonly mac?: string;
   /** The interface this one is enslaved to. */
   readonly master?: string;
@@ -63,7 +66,9 @@ const linkSchema = z.object({
   master: z.string().optional(),
   link_index: z.int().optional(),
   link_netnsid: z.int().optional(),
-  linkinfo: z.object({ info_kind: z.string().optional() }).optional(),
+  linkinfo: z
+    .object({ info_kind: z.string().optional(), info_data: z.looseObject({ port: z.unknown().optional() }).optional() })
+    .optional(),
   addr_info: z
     .array(z.object({ local: z.string().optional(), prefixlen: z.int().optional(), scope: z.string().optional() }))
     .default([]),
@@ -101,6 +106,7 @@ export function parseLinks(text: string): Link[] {
   if (text.trim() === '') throw new HostError('output-unreadable', 'ip -j -d addr', 'printed nothing');
   return parseRows('ip -j -d addr', text, linkSchema).map((row) => {
     const kind = row.linkinfo?.info_kind;
+    const port = row.linkinfo?.info_data?.port;
     const addresses = row.addr_info.flatMap(({ local, prefixlen, scope }) => {
       const address = local === undefined ? undefined : parseIp(local);
       return address === undefined
@@ -112,6 +118,8 @@ export function parseLinks(text: string): Link[] {
       name: row.ifname,
       ...(kind === undefined ? {} : { kind }),
       loopback: row.flags.includes('LOOPBACK'),
+      ...(row.flags.includes('UP') ? {} : { down: true as const }),
+      ...((kind === 'vxlan' || kind === 'geneve') && typeof port === 'number' ? { tunnelPort: port } : {}),
       ...(row.address === undefined ? {} : { mac: row.address.toLowerCase() }),
       ...(row.master === undefined ? {} : { master: row.master }),
       ...(row.link_index === undefined ? {} : { peerIndex: row.link_index }),

@@ -8,6 +8,7 @@ import type { Node } from '../model/node.ts';
 import type { HostFacts } from './facts.ts';
 import { indexFacts } from './evidence.ts';
 import type { Link } from './links.ts';
+import { openTunnels } from './tunnels.ts';
 import { bridgeOfPort, exitReason, strangerReason } from './uplinks.ts';
 
 /** What the facts of one moment do not tell. */
@@ -58,7 +59,13 @@ export function nodeShape(
     podCidrs: podCidrsOf(facts, name, node),
     ...ownAddresses(facts, name),
   }));
-  return { ...routedPods(facts, bindings, options), ...(strangers.length > 0 && { strangers }), bridges };
+  const tunnels = openTunnels(facts.links);
+  return {
+    ...routedPods(facts, bindings, options),
+    ...(strangers.length > 0 && { strangers }),
+    ...(tunnels !== undefined && { tunnels }),
+    bridges,
+  };
 }
 
 /** Whether an nftables interface pattern (`veth*`, or an exact name) matches a name. */

@@ -26,6 +26,17 @@ export type BridgePorts =
   /** By interface name pattern, when the pod bridge is the only bridge with such ports. */
   | { readonly kind: 'pattern'; readonly pattern: string };
 
+/**
+ * How packets enter tunnels of the node that believe every sender (VXLAN, IP in IP, …): what a pod sends there would come
+ * out with whatever source address it wrote inside.
+ */
+export interface OpenTunnels {
+  /** UDP ports. */
+  readonly ports: readonly number[];
+  /** IP protocols. */
+  readonly protocols: readonly number[];
+}
+
 /** What the agent knows of its node's network: where pods hang and how to recognise a pod it does not know. */
 export interface NodeShape {
   /** Patterns (`veth*`) of host interfaces of routed pods. */
@@ -36,6 +47,8 @@ export interface NodeShape {
   readonly strangers?: readonly string[];
   /** Addresses of a DNS cache on the node itself, sorted; absent if there is none. */
   readonly nodeDns?: readonly IpAddress[];
+  /** Absent if the node has none. */
+  readonly tunnels?: OpenTunnels;
   readonly bridges: readonly {
     readonly name: string;
     readonly ports: BridgePorts;

@@ -1,12 +1,9 @@
-import { join } from 'node:path';
-
 import { NftProcess } from 'nftables-json';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { compileNode } from '../../src/compiler/compile.ts';
 import { Enforcer } from '../../src/enforcer/enforcer.ts';
 import { parseCidr } from '../../src/model/cidr.ts';
-import { ipToBigInt } from '../../src/model/ip.ts';
 import type { IpAddress } from '../../src/model/ip.ts';
 import { podKey } from '../../src/model/names.ts';
 import { decodeObject } from '../../src/model/decode/object.ts';
@@ -15,12 +12,12 @@ import { Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { run } from '../lab/run.ts';
+import { advertisement, arrivals, hexOfIp, hexOfMac, send, udp } from './support/frames.ts';
 
 /*
  * Frames that no honest stack sends, on a bridged node: `caller` may talk to `friend` only, nobody may talk to
  * `closed`, and nobody is bound to the port of `stranger`.
  */
-const script = join(import.meta.dirname, 'frames.pl');
 const gateway = '198.18.0.1';
 const gateway6 = 'fd00:198:18::1';
 let lab: Lab;
@@ -86,55 +83,12 @@ afterAll(async () => {
   await lab.close();
 });
 
-const hexOfMac = (mac: string): string => mac.replaceAll(':', '');
-const hexOfIp = (ip: string): string => Buffer.from(ip.split('.').map(Number)).toString('hex');
-
-const hexOfIp6 = (ip: string): string =>
-  ipToBigInt(ip as IpAddress)
-    .toString(16)
-    .padStart(32, '0');
-const checksum = (hex: string): string => {
-  let sum = (hex.match(/.{4}/g) ?? []).reduce((total, word) => total + Number.parseInt(word, 16), 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return (~sum & 0xffff).toString(16).padStart(4, '0');
-};
-
-/** An unasked advertisement that `target` has the sender's MAC address now. */
-function advertisement(fromMac: string, toMac: string, from: string, to: string, target: string): string {
-  const icmp = (sum: string): string => `8800${sum}20000000${hexOfIp6(target)}0201${hexOfMac(fromMac)}`;
-  const ends = `${hexOfIp6(from)}${hexOfIp6(to)}`;
-  const body = icmp(checksum(`${ends}000000200000003a${icmp('0000')}`));
-  return `${hexOfMac(toMac)}${hexOfMac(fromMac)}86dd6000000000203aff${ends}${body}`;
-}
-
-/** A UDP datagram; its checksum is left out, which IPv4 allows. */
-function datagram(fromMac: string, toMac: string, from: string, to: string, text: string): string {
-  const data = Buffer.from(text).toString('hex');
-  const length = (bytes: number): string => bytes.toString(16).padStart(4, '0');
-  const udp = `9c400009${length(8 + text.length)}0000${data}`;
-  const header = `4500${length(28 + text.length)}000100004011XXXX${hexOfIp(from)}${hexOfIp(to)}`;
-  const summed = header.replace('XXXX', checksum(header.replace('XXXX', '0000')));
-  return `${hexOfMac(toMac)}${hexOfMac(fromMac)}0800${summed}${udp}`;
-}
-
-function send(netns: string, device: string, hex: string): Promise<string> {
-  return run(['ip', 'netns', 'exec', netns, 'perl', script, 'send', device, hex]);
-}
-
-/** How many frames with the text arrive at a pod while `action` runs. */
-async function arrivals(pod: LabPod, text: string, action: () => Promise<unknown>): Promise<number> {
-  const counting = run(['ip', 'netns', 'exec', pod.netns, 'perl', script, 'count', 'eth0', text, '3']);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  await action();
-  return Number((await counting).split('\n')[1]);
-}
-
 test('a frame goes to a pod that its sender may talk to, and to no other, whatever its MAC address says', async () => {
   const { caller, friend, closed } = pods;
   const sent =
     (to: LabPod, mac: LabPod, text: string): (() => Promise<string>) =>
     () =>
-      send(caller.netns, 'eth0', datagram(caller.mac, mac.mac, caller.ips[0]!, to.ips[0]!, text));
+      send(caller.netns, 'eth0', udp(caller.mac, mac.mac, caller.ips[0]!, to.ips[0]!, text));
   expect(await arrivals(friend, 'honest', sent(friend, friend, 'honest'))).toBe(1);
   expect(await arrivals(closed, 'refused', sent(closed, closed, 'refused'))).toBe(0);
   expect(await arrivals(closed, 'astray', sent(friend, closed, 'astray'))).toBe(0);
@@ -148,7 +102,7 @@ test("a packet from outside with the pod's own address is not the pod's own", as
   const uplink = await macOf(node.netns, 'eth0');
   const outside = await macOf(lab.outside.netns, 'uplinks');
   const ip = closed.ips[0]!;
-  const frame = datagram(outside, uplink, ip, ip, 'pretended');
+  const frame = udp(outside, uplink, ip, ip, 'pretended');
   expect(await arrivals(closed, 'pretended', () => send(lab.outside.netns, 'uplinks', frame))).toBe(0);
 });
 
