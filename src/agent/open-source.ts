@@ -1,3 +1,6 @@
+import { NftError, NftProcess } from 'nftables-json';
+
+import { readDataplane } from '../enforcer/readback.ts';
 import { DirectorySource } from '../source/directory.ts';
 import type { KubeAccess } from '../source/kubernetes/access.ts';
 import { inClusterAccess } from '../source/kubernetes/in-cluster.ts';
@@ -25,7 +28,9 @@ export async function openSource(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<OpenedSource> {
   const { node, manifests, kubeconfig, context } = config;
-  if (manifests !== undefined) return { source: new DirectorySource(manifests), description: manifests };
+  if (manifests !== undefined) {
+    return { source: new DirectorySource(manifests, { awaitsAll: kernelHasRules }), description: manifests };
+  }
   const asked = kubeconfig !== undefined || context !== undefined;
   const access =
     !asked && (env['KUBERNETES_SERVICE_HOST'] ?? '') !== ''
@@ -45,4 +50,14 @@ export async function openSource(
     ],
   });
   return { source, api: { access, source }, description: access.server };
+}
+
+/** Rules that cannot be read are rules. */
+async function kernelHasRules(): Promise<boolean> {
+  try {
+    return (await readDataplane(new NftProcess())).size > 0;
+  } catch (error) {
+    if (error instanceof NftError) return true;
+    throw error;
+  }
 }

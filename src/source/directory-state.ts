@@ -1,6 +1,7 @@
 import type { Diagnostic, Span } from '../model/diagnostic.ts';
 import { err } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
+import { field, isRawObject } from '../model/decode/raw-value.ts';
 import type { ModelObject } from '../model/snapshot.ts';
 import { sameStamp } from './directory-listing.ts';
 import type { DirectoryListing } from './directory-listing.ts';
@@ -9,7 +10,7 @@ import { duplicateObject } from './manifests/duplicate-object.ts';
 import { inputDiagnostic } from './manifests/input-diagnostic.ts';
 import { cannotRead } from './manifests/list-files.ts';
 import { parseManifests } from './manifests/yaml.ts';
-import { objectTitle } from './object-name.ts';
+import { objectTitle, resourceKinds } from './object-name.ts';
 
 /** What is in force of one file, and what is wrong with its present text. */
 interface FileState {
@@ -17,6 +18,8 @@ interface FileState {
   /** By title; with whether nothing in the object was refused. */
   readonly objects: ReadonlyMap<string, { readonly object: ModelObject; readonly clean: boolean }>;
   readonly diagnostics: readonly Diagnostic[];
+  /** Some of the text could not be read and may hold policies. */
+  readonly mayHidePolicies: boolean;
 }
 
 /** What a directory stands for as a whole. */
@@ -41,6 +44,11 @@ export class DirectoryState {
     return [...listing.files]
       .filter(([path, stamp]) => stamp.ok && !sameStamp(stamp, this.#files.get(path)?.stamp))
       .map(([path]) => path);
+  }
+
+  /** Files of which something could not be read that may be a policy: without it pods may be open. */
+  hiding(): readonly string[] {
+    return [...this.#files].filter(([, file]) => file.mayHidePolicies).map(([path]) => path);
   }
 
   /** Takes a listing and the texts of {@link DirectoryState.changedFiles}; forgets files that are gone. */
@@ -83,7 +91,8 @@ export class DirectoryState {
   #read(path: string, stamp: Result<string, string>, text: Result<string, string>, before?: FileState): FileState {
     const kept = before?.objects ?? new Map<string, never>();
     if (!text.ok) {
-      return { stamp, objects: kept, diagnostics: [cannotRead(path, text.error), ...keptNote(path, kept.size)] };
+      const diagnostics = [cannotRead(path, text.error), ...keptNote(path, kept.size)];
+      return { stamp, objects: kept, diagnostics, mayHidePolicies: true };
     }
     const parsed = parseManifests(text.value, path);
     const decoded = decodeDocuments(parsed.documents);
@@ -95,14 +104,22 @@ export class DirectoryState {
       if (earlier !== undefined) diagnostics.push(duplicateObject(object, earlier.object, startOf(object, path)));
       objects.set(title, { object, clean });
     }
-    const broken = decoded.refused.length > 0 || parsed.diagnostics.some(({ severity }) => severity === 'error');
+    const torn = parsed.diagnostics.some(({ severity }) => severity === 'error');
+    const broken = decoded.refused.length > 0 || torn;
+    const mayHidePolicies = torn || decoded.refused.some(({ raw }) => mayBePolicy(raw));
     const spoilt = [...objects].some(([title, { clean }]) => !clean && kept.get(title)?.clean === true);
     // In the first look there is nothing to keep: what can be read of a broken file then closes more than nothing would.
     if ((broken && !(this.#first && before === undefined)) || spoilt) {
-      return { stamp, objects: kept, diagnostics: [...diagnostics, ...keptNote(path, kept.size)] };
+      return { stamp, objects: kept, diagnostics: [...diagnostics, ...keptNote(path, kept.size)], mayHidePolicies };
     }
-    return { stamp, objects, diagnostics };
+    return { stamp, objects, diagnostics, mayHidePolicies };
   }
+}
+
+/** Without an object of another kind pods are unknown or match less: closed. */
+function mayBePolicy(raw: unknown): boolean {
+  const kind = isRawObject(raw) ? field(raw, 'kind') : undefined;
+  return !resourceKinds.some((known) => known === kind && known !== 'NetworkPolicy');
 }
 
 function keptNote(path: string, count: number): readonly Diagnostic[] {

@@ -72,6 +72,38 @@ describe('a watched directory', () => {
   const codes = (name: string): readonly string[] =>
     (store.diagnostics().get(join(directory, name)) ?? []).map(({ code }) => code);
 
+  test('what cannot be read of a file may be policies: with rules in the kernel the start waits for it', async () => {
+    await write('a.yaml', `${policy('a')}\n  podSelector: {\n`);
+    await write('b.yaml', policy('b'));
+    source = new DirectorySource(directory, { ...fast, awaitsAll: () => Promise.resolve(true) });
+    running = source.run(store, abort.signal);
+    await eventually(() => expect(source.health()[0]?.problem).toContain('a.yaml'));
+    expect(codes('a.yaml')).toContain('I002');
+    expect(codes('')).toEqual(['I001']);
+    expect(store.inSync()).toBe(false);
+    expect(policies()).toEqual([]);
+    await write('a.yaml', policy('a'));
+    await eventually(() => expect(store.inSync()).toBe(true));
+    expect(policies()).toEqual(['default/a', 'default/b']);
+    expect(codes('')).toEqual([]);
+  });
+
+  test('without rules in the kernel the start takes what can be read', async () => {
+    await write('a.yaml', `${policy('a')}\n  podSelector: {\n`);
+    await write('b.yaml', policy('b'));
+    source = new DirectorySource(directory, { ...fast, awaitsAll: () => Promise.resolve(false) });
+    running = source.run(store, abort.signal);
+    await eventually(() => expect(store.inSync()).toBe(true));
+    expect(policies()).toContain('default/b');
+  });
+
+  test('the start does not wait for pods that cannot be read: they are closed', async () => {
+    await write('pod.yaml', 'apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {hostNetwork: 7}\n');
+    source = new DirectorySource(directory, { ...fast, awaitsAll: () => Promise.resolve(true) });
+    running = source.run(store, abort.signal);
+    await eventually(() => expect(store.inSync()).toBe(true));
+  });
+
   test('a file that no longer parses leaves its objects in force and is reported with its place', async () => {
     await write('a.yaml', policy('a'));
     await start();

@@ -19,6 +19,11 @@ export interface DirectoryOptions {
   /** How soon to look again for a directory that cannot be read. */
   readonly retryMs?: number;
   readonly nowMs?: () => number;
+  /**
+   * Whether to begin only when every file can be read that may hold policies. Asked while one cannot: what an earlier run
+   * enforces must not be opened by a mistake in a file. Without it the source begins with what can be read.
+   */
+  readonly awaitsAll?: () => Promise<boolean>;
 }
 
 /** Looks at a directory that never lies still, after which it is read all the same. */
@@ -37,6 +42,7 @@ export class DirectorySource implements Source {
   readonly #rescanMs: number;
   readonly #retryMs: number;
   readonly #nowMs: () => number;
+  readonly #awaitsAll: () => Promise<boolean>;
   readonly #state = new DirectoryState();
   #applied: ReadonlyMap<string, ModelObject> = new Map();
   readonly #reported = new Map<string, readonly Diagnostic[]>();
@@ -44,6 +50,8 @@ export class DirectorySource implements Source {
   #phase: SourceHealth['state'] = 'init';
   #synced = false;
   #problem: string | undefined;
+  /** What the first delivery waits for. */
+  #hidden: readonly string[] = [];
   #lastHeardAtMs: number | undefined;
 
   constructor(directory: string, options: DirectoryOptions = {}) {
@@ -52,6 +60,7 @@ export class DirectorySource implements Source {
     this.#rescanMs = options.rescanMs ?? 5_000;
     this.#retryMs = options.retryMs ?? 500;
     this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#awaitsAll = options.awaitsAll ?? (() => Promise.resolve(false));
   }
 
   health(): readonly SourceHealth[] {
@@ -73,7 +82,10 @@ export class DirectorySource implements Source {
         alarm.reset();
         const read = await this.#look(watcher, signal);
         if (signal.aborted) return;
-        if (read) this.#deliver(sink);
+        this.#hidden = read ? await this.#missing() : [];
+        if (signal.aborted) return;
+        if (read && this.#hidden.length === 0) this.#deliver(sink);
+        else if (read) this.#reportFiles(sink);
         this.#reportDirectory(sink);
         await alarm.wait(read ? this.#rescanMs : this.#retryMs);
         // A flood of events costs one look per interval.
@@ -117,8 +129,15 @@ export class DirectorySource implements Source {
     return true;
   }
 
+  /** Files that the first delivery waits for. */
+  async #missing(): Promise<readonly string[]> {
+    if (this.#synced) return [];
+    const hiding = this.#state.hiding();
+    return hiding.length > 0 && (await this.#awaitsAll()) ? hiding : [];
+  }
+
   #deliver(sink: SourceSink): void {
-    const { objects, reports } = this.#state.desired();
+    const { objects } = this.#state.desired();
     if (this.#synced) this.#deliverChanges(objects, sink);
     else {
       for (const kind of resourceKinds) {
@@ -130,6 +149,11 @@ export class DirectorySource implements Source {
     this.#synced = true;
     this.#phase = 'watching';
     this.#applied = objects;
+    this.#reportFiles(sink);
+  }
+
+  #reportFiles(sink: SourceSink): void {
+    const { reports } = this.#state.desired();
     for (const path of this.#reported.keys()) if (!reports.has(path)) this.#report(sink, path, []);
     for (const [path, diagnostics] of reports) this.#report(sink, path, diagnostics);
   }
@@ -146,6 +170,15 @@ export class DirectorySource implements Source {
   }
 
   #reportDirectory(sink: SourceSink): void {
+    if (this.#hidden.length > 0) {
+      this.#problem = `what cannot be read of ${this.#hidden.join(', ')} may be policies`;
+      const help = 'The rules of an earlier run stay in the kernel until it can be read: repair it, or take it away.';
+      this.#phase = 'backoff';
+      this.#report(sink, this.#directory, [
+        inputDiagnostic('I001', 'error', `cannot begin with ${this.#directory}: ${this.#problem}`, help),
+      ]);
+      return;
+    }
     if (this.#problem === undefined) {
       this.#report(sink, this.#directory, []);
       return;
