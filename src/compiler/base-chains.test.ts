@@ -141,6 +141,9 @@ describe('base chains', () => {
     expect(open['forward-egress']?.[0]).toBe(
       'iifname "veth*" iifname @bound-interfaces iifname . ip saddr != @sources-4 goto deny',
     );
+    expect(open['forward-egress']?.[2]).toBe(
+      'iifname "veth*" ip saddr @local-4 iifname . ip saddr != @sources-4 goto deny',
+    );
   });
 
   test('police traffic to the own node only if the operator says so; replies and DHCP pass', () => {
@@ -201,6 +204,9 @@ describe('the deny chain', () => {
       'reject with icmpx admin-prohibited',
       'drop',
     ]);
+    // An answer to a forged source would go to somebody who never asked.
+    expect(shared('deny-forged', { reject: true, recordDenied: false })).toEqual(['drop']);
+    expect(base(routed, { reject: true })['forward-egress']?.[0]).toContain('goto deny-forged');
   });
 });
 

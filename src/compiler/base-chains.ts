@@ -79,7 +79,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
     const routedPods = podInterfaces(shape, interfaceKey);
     const rules: DesiredRule[] = [];
     if (direction === 'egress') {
-      rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)), ...tunnelRules(shape));
+      rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)), ...tunnelRules(shape, options));
     }
     rules.push(ownRule([jump('prologue')]));
     if (routesPods(shape)) {
@@ -95,7 +95,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
   });
-  chains.push(...inputGuard(shape));
+  chains.push(...inputGuard(shape, options));
   if (options.policeNodeEgress) chains.push(inputChain(shape, nodeDnsOf(shape, options), { tail, tailComment }));
   return chains;
 }
@@ -118,36 +118,49 @@ function without(names: readonly string[] | undefined, key: 'iifname' | 'oifname
   return [match(meta(key), others.length === 0 ? first : anonymousSet([first, ...others]), '!=')];
 }
 
-/** A pod may only send from its own addresses: ingress rules of other pods trust the source. */
+/**
+ * A pod may only send from its own addresses: ingress rules of other pods trust the source. A pod that nobody knows and
+ * that is accepted may send from any that is no other pod's here.
+ */
 function sourceCheck(isPods: readonly Statement[], options: EnforcementOptions): readonly DesiredRule[] {
+  const open = options.unknownPods === 'accept';
+  const bound = open ? [match(meta('iifname'), setRef(boundSet), 'in')] : [];
+  const own = ipFamilies.map((family) =>
+    ownRule([...isPods, ...bound, notOwn(family), goto(forgedChain(options))], "source is not the pod's address"),
+  );
+  return open ? [...own, ...impostors(isPods, options)] : own;
+}
+
+/** Packets with the address of another pod of the node. */
+function impostors(isPods: readonly Statement[], options: EnforcementOptions): readonly DesiredRule[] {
   return ipFamilies.map((family) => {
-    const known = setRef(sourcesName(family));
-    const foreign = match(concat(meta('iifname'), addressPayload(family, 'saddr')), known, '!=');
-    const unbound = options.unknownPods === 'accept' ? [match(meta('iifname'), setRef(boundSet), 'in')] : [];
-    return ownRule([...isPods, ...unbound, foreign, goto(denyChain)], "source is not the pod's address");
+    const known = match(addressPayload(family, 'saddr'), setRef(localName(family)), 'in');
+    return ownRule([...isPods, known, notOwn(family), goto(forgedChain(options))], "source is another pod's address");
   });
+}
+
+function notOwn(family: IpFamily): Statement {
+  return match(concat(meta('iifname'), addressPayload(family, 'saddr')), setRef(sourcesName(family)), '!=');
+}
+
+/** Where packets with a source that is not their sender's end: an answer would go to somebody who never asked. */
+function forgedChain(options: EnforcementOptions): string {
+  return options.reject ? 'deny-forged' : denyChain;
 }
 
 /**
  * What no pod may send to its node, whatever its policies: packets with the address of another pod of the node, which
  * would answer the other, and packets into a tunnel of the node. On a bridge the guard has seen to the addresses.
  */
-function inputGuard(shape: NodeShape): readonly DesiredChain[] {
-  const forged = podInterfaces(shape, 'iifname').flatMap((isPods) =>
-    ipFamilies.map((family) => {
-      const source = addressPayload(family, 'saddr');
-      const known = match(source, setRef(localName(family)), 'in');
-      const foreign = match(concat(meta('iifname'), source), setRef(sourcesName(family)), '!=');
-      return ownRule([...isPods, known, foreign, goto(denyChain)], "source is another pod's address");
-    }),
-  );
-  const rules = [...forged, ...tunnelRules(shape)];
+function inputGuard(shape: NodeShape, options: EnforcementOptions): readonly DesiredChain[] {
+  const forged = podInterfaces(shape, 'iifname').flatMap((isPods) => impostors(isPods, options));
+  const rules = [...forged, ...tunnelRules(shape, options)];
   if (rules.length === 0) return [];
   return [{ name: 'input-guard-egress', base: { type: 'filter', hook: 'input', priority: egressPriority - 1 }, rules }];
 }
 
 /** No pod speaks the node's tunnel protocols: what comes out of a tunnel is taken for another node's, source and all. */
-function tunnelRules(shape: NodeShape): readonly DesiredRule[] {
+function tunnelRules(shape: NodeShape, options: EnforcementOptions): readonly DesiredRule[] {
   const { ports = [], protocols = [] } = shape.tunnels ?? {};
   const [port, ...others] = ports;
   const entrances: Statement[] = [
@@ -156,7 +169,7 @@ function tunnelRules(shape: NodeShape): readonly DesiredRule[] {
   ];
   const pods = [...podInterfaces(shape, 'iifname'), ...shape.bridges.map(({ name }) => [match(meta('iifname'), name)])];
   return pods.flatMap((isPods) =>
-    entrances.map((entrance) => ownRule([...isPods, entrance, goto(denyChain)], "into the node's tunnel")),
+    entrances.map((entrance) => ownRule([...isPods, entrance, goto(forgedChain(options))], "into the node's tunnel")),
   );
 }
 
@@ -230,7 +243,8 @@ function inputChain(
 
 /** Chains every pod chain relies on. */
 export function sharedChains(options: EnforcementOptions, audited: boolean): readonly DesiredChain[] {
-  const chains = [prologue(options), deny(options)];
+  const chains = [prologue(options), deny(options, denyChain)];
+  if (options.reject) chains.push(deny({ ...options, reject: false }, forgedChain(options)));
   if (audited) chains.push({ name: auditChain, rules: [...record('audited'), ownRule([accept()])] });
   return chains;
 }
@@ -261,14 +275,14 @@ function prologue(options: EnforcementOptions): DesiredChain {
 }
 
 /** The drop stands alone: a full set ends the recording rule, and a drop behind it would never run. */
-function deny(options: EnforcementOptions): DesiredChain {
+function deny(options: EnforcementOptions, name: string): DesiredChain {
   const refuse = options.reject
     ? [
         ownRule([match(meta('l4proto'), 'tcp'), reject({ type: 'tcp reset' })]),
         ownRule([reject({ type: 'icmpx', expr: 'admin-prohibited' })]),
       ]
     : [];
-  return { name: denyChain, rules: [...(options.recordDenied ? record('denied') : []), ...refuse, ownRule([drop()])] };
+  return { name, rules: [...(options.recordDenied ? record('denied') : []), ...refuse, ownRule([drop()])] };
 }
 
 /** Family and protocol precede the limit, so that one family does not spend the other's tokens and ICMP has no port. */

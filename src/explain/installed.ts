@@ -143,7 +143,7 @@ function directionOf({ chain }: NodeOutcome): Direction {
 function chainOf(installed: InstalledNode, outcome: NodeOutcome, flow: Flow): InstalledChain {
   const { node, verdict, path, packet } = outcome;
   const table = tableOf(installed, outcome);
-  const deciding = path.findLast(({ chain }) => chain !== 'deny');
+  const deciding = path.findLast(({ chain }) => chain !== 'deny' && chain !== 'deny-forged');
   const facts = factsOf(deciding?.rule);
   const counted = verdict === 'accept' ? facts.packets : (installed.denied(flow) ?? facts.packets);
   const comment = deciding?.rule.comment;
@@ -198,7 +198,7 @@ function differenceText(
 ): string {
   const trouble = installed.trouble === undefined ? '' : `; ${installed.trouble}`;
   if (outcome === undefined) return `no chain judges it${trouble}`;
-  const deciding = outcome.path.findLast(({ chain }) => chain !== 'deny');
+  const deciding = outcome.path.findLast(({ chain }) => chain !== 'deny' && chain !== 'deny-forged');
   const { handle } = factsOf(deciding?.rule);
   const place = deciding === undefined ? `chain ${outcome.chain}` : `chain ${deciding.chain}${handleText(handle)}`;
   const side = step[direction];

@@ -27,7 +27,11 @@ interface World {
   readonly pods: Readonly<Record<'forger' | 'victim' | 'friend', LabPod>>;
 }
 
-async function createWorld(mode: 'routed' | 'bridged', network: 'routes' | 'vxlan'): Promise<World> {
+async function createWorld(
+  mode: 'routed' | 'bridged',
+  network: 'routes' | 'vxlan',
+  ...args: readonly string[]
+): Promise<World> {
   lab = await Lab.create({ network });
   const node = await lab.addNode({ name: 'node-1', mode, cniFiles: 'config' });
   const other = await lab.addNode({ name: 'node-2', mode });
@@ -48,7 +52,7 @@ async function createWorld(mode: 'routed' | 'bridged', network: 'routes' | 'vxla
       },
     },
   );
-  await LabAgent.start(node, manifests.path);
+  await LabAgent.start(node, manifests.path, args);
   return { lab, node, other, pods: { forger, victim, friend } };
 }
 
@@ -80,6 +84,28 @@ test('a routed pod cannot have its node answer another pod', async () => {
     expect(await asks(victim, victim.ips[index]!, 'asked by itself'), family).toBe(1);
     expect(await asks(forger, victim.ips[index]!, 'asked by another'), family).toBe(0);
   }
+});
+
+test('a refusal is no answer to somebody who never asked', async () => {
+  const { lab, node, pods } = await createWorld('routed', 'routes', '--reject');
+  const { forger, victim } = pods;
+  const tries = async (sender: LabPod, to: string, text: string): Promise<number> => {
+    const frame = udp(sender.mac, await macOf(node.netns, sender.hostInterface), victim.ips[0]!, to, text);
+    return await arrivals(victim, text, () => send(sender.netns, 'eth0', frame));
+  };
+  expect(await tries(forger, lab.outside.addresses[0]!, 'quoted')).toBe(0);
+});
+
+test('an accepted pod that nobody knows speaks for no other pod of the node', async () => {
+  const { node, pods } = await createWorld('routed', 'routes', '--unknown-pods=accept');
+  const { forger, victim } = pods;
+  const stranger = await node.addPod({ name: 'stranger' });
+  const sent = async (source: string, text: string): Promise<number> => {
+    const frame = udp(stranger.mac, await macOf(node.netns, stranger.hostInterface), source, forger.ips[0]!, text);
+    return await arrivals(forger, text, () => send(stranger.netns, 'eth0', frame));
+  };
+  expect(await sent(stranger.ips[0]!, 'by itself')).toBe(1);
+  expect(await sent(victim.ips[0]!, 'by another')).toBe(0);
 });
 
 test.each(['routed', 'bridged'] as const)(
