@@ -189,6 +189,34 @@ describe('quarantine', () => {
     expect(counters.quarantined).toBe(0);
   });
 
+  test('a policy that was never readable isolates its namespace until it can be read', () => {
+    const bad: Decode = (raw, source) => {
+      if (JSON.stringify(raw).includes('bad')) throw new Error('a defect');
+      return decodeObject(raw, source);
+    };
+    const intake = intakeOf('NetworkPolicy', bad);
+    const policy = denyAllObject('deny');
+    const stored = (): unknown => sink.store.snapshot().policies.get(policyKey('shop', 'deny'));
+    const closed = { isolates: true, rules: [] };
+    for (const version of ['10', '11']) {
+      intake.beginList();
+      intake.upsert(wire({ ...policy, spec: 'bad' }, 'u', version));
+      intake.endList();
+      expect(stored()).toMatchObject({
+        subjects: { requirements: [] },
+        ingress: closed,
+        egress: closed,
+        mode: 'enforce',
+      });
+      expect(sink.store.diagnostics().get('NetworkPolicy shop/deny')?.at(-1)?.help).toContain('isolated');
+    }
+    intake.upsert(wire({ ...policy, spec: { podSelector: {}, policyTypes: ['Ingress'] } }, 'u', '12'));
+    expect(stored()).toMatchObject({ ingress: closed, egress: { isolates: false } });
+    expect(sink.store.diagnostics().size).toBe(0);
+    intake.remove(wire(policy, 'u', '13'));
+    expect(stored()).toBeUndefined();
+  });
+
   test('a report outlives its object if a successor of the same name made one too', () => {
     const intake = intakeOf('Pod');
     intake.beginList();

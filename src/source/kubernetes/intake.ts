@@ -1,5 +1,8 @@
 import type { Decoded } from '../../model/decode/object.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
+import { everything } from '../../model/label-selector.ts';
+import { namespaceName, policyKey } from '../../model/names.ts';
+import type { NetworkPolicy } from '../../model/policy.ts';
 import type { ModelObject } from '../../model/snapshot.ts';
 import type { SourceRef } from '../../model/source-ref.ts';
 import { objectName } from '../object-name.ts';
@@ -28,8 +31,8 @@ export const quarantineCode = 'K001';
  * Everything between the wire and the sink that is about objects: identity by uid, versions that never go back while
  * watching, mark and sweep of lists, and quarantine. It does not know how objects travel.
  *
- * Quarantine: a policy keeps its last known version, because without it its pods would be open; every other object
- * leaves, because what is not known is closed.
+ * Quarantine: a policy keeps its last known version, because without it its pods would be open; one that was never
+ * readable isolates its namespace. Every other object leaves, because what is not known is closed.
  */
 export class Intake {
   readonly #kind: ResourceKind;
@@ -43,6 +46,8 @@ export class Intake {
   readonly #sharing: Sharing = new Sharing();
   /** Undecodable objects by uid, with their version. */
   readonly #quarantined = new Map<string, string>();
+  /** What stands for policies that were never readable. */
+  readonly #standIns = new WeakSet<ModelObject>();
   /** Scopes with open reports, by uid. */
   readonly #reported = new Map<string, string>();
   /** Uids of the list in progress. */
@@ -167,12 +172,16 @@ export class Intake {
     this.#quarantined.set(uid, version);
     this.#counters.quarantined = this.#quarantined.size;
     const last = this.#known.get(uid);
-    if (last !== undefined && last.kind === 'NetworkPolicy') {
+    const kept = last?.kind === 'NetworkPolicy' && !this.#standIns.has(last);
+    if (kept) {
       if (this.#listed !== undefined) this.#sink.upsert(last);
+    } else if (this.#kind === 'NetworkPolicy') {
+      const standIn = closedPolicy(object);
+      this.#standIns.add(standIn);
+      this.#put(standIn);
     } else if (this.#drop(uid)) {
       this.#sink.remove(this.#kind, uid);
     }
-    const kept = last?.kind === 'NetworkPolicy';
     this.#report(object, [
       ...diagnostics,
       {
@@ -181,7 +190,9 @@ export class Intake {
         message: `version ${version} cannot be decoded`,
         help: kept
           ? 'Its last readable version stays in force until it is fixed or deleted.'
-          : 'It is treated as absent, so what depends on it stays closed, until it is fixed or deleted.',
+          : this.#kind === 'NetworkPolicy'
+            ? 'Every pod of its namespace is isolated and nothing is admitted by it until it is fixed or deleted.'
+            : 'It is treated as absent, so what depends on it stays closed, until it is fixed or deleted.',
         object: this.#scope(object),
         source: { kind: 'cluster', resourceVersion: version },
       },
@@ -219,4 +230,22 @@ export class Intake {
   #scope({ namespace, name }: WireObject): string {
     return namespace === '' ? `${this.#kind} ${name}` : `${this.#kind} ${namespace}/${name}`;
   }
+}
+
+/** A policy of which nothing but its name is known (semantics 86, 89). */
+function closedPolicy({ uid, version, namespace, name }: WireObject): NetworkPolicy {
+  const closed = { isolates: true, rules: [] };
+  return {
+    kind: 'NetworkPolicy',
+    key: policyKey(namespace, name),
+    namespace: namespaceName(namespace),
+    name,
+    uid,
+    subjects: everything,
+    ingress: closed,
+    egress: closed,
+    invalid: true,
+    mode: 'enforce',
+    source: { kind: 'cluster', resourceVersion: version },
+  };
 }
