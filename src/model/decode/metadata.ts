@@ -102,7 +102,6 @@ function decodeName(raw: unknown, kind: DecodedKind, source: SourceRef, findings
     return policy ? positionName(source) : undefined;
   }
   if (kind === 'Namespace' ? isDnsLabel(raw) : isSubdomain(raw)) return raw;
-  const slash = raw.includes('/');
   findings.error(
     'D005',
     path,
@@ -110,7 +109,8 @@ function decodeName(raw: unknown, kind: DecodedKind, source: SourceRef, findings
     `A name has lower-case letters, digits, inner hyphens${kind === 'Namespace' ? '' : ' and dots'}. The API server refuses the object. ${policy ? 'The policy is applied.' : ignored}`,
   );
   if (!policy) return undefined;
-  return slash ? encodeURIComponent(raw.toWellFormed()) : raw;
+  // Names become comments of rules and parts of keys: no slash, space, quote or control character.
+  return encodeURIComponent(raw.toWellFormed());
 }
 
 /** Unique per place, without a slash, so that two nameless policies cannot replace each other. */

@@ -115,6 +115,7 @@ describe('identity', () => {
   test.each([
     ['Deny_All', 'x/Deny_All'],
     ['a/b', 'x/a%2Fb'],
+    ['é "a"\n', 'x/%C3%A9%20%22a%22%0A'],
   ])('a policy named %j is applied all the same', (name, key) => {
     expect(decode({ ...policyHead, metadata: { name, namespace: 'x' } })).toMatchObject({
       object: { key, invalid: true },
