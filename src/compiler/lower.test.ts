@@ -209,7 +209,7 @@ describe('names', () => {
       [egress({ to: [app('a')], ports: [{ port: 'http', protocol: 'UDP' }] })],
       [egress({ to: [app('a'), app('b')], ports: [{ port: 'http' }] })],
       [ingress({ from: [{ namespaceSelector: {}, podSelector: { matchLabels: { app: 'a' } } }] })],
-    ].flatMap((policies) => names(policies).map((name) => /-([0-9a-f]{16})-4$/.exec(name)?.[1]));
+    ].flatMap((policies) => names(policies).map((name) => /-([0-9a-f]{32})-4$/.exec(name)?.[1]));
     expect(digests).not.toContain(undefined);
     expect(new Set(digests).size).toBe(8);
   });

@@ -16,7 +16,7 @@ export function podChainName(interfaceName: string, direction: Direction): strin
 
 /**
  * A readable, stable name for an object defined by its content: `<kind>-<slug>-<digest>-<4|6>`. Only the digest
- * (64 bits of SHA-256) identifies; the slug is for people. Without a family there is no suffix.
+ * (128 bits of SHA-256) identifies; the slug is for people. Without a family there is no suffix.
  */
 export function contentName(kind: string, words: readonly string[], canonical: string, family?: IpFamily): string {
   const slug = slugOf(words);
@@ -34,5 +34,5 @@ function slugOf(words: readonly string[]): string {
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
