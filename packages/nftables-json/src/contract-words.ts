@@ -15,6 +15,8 @@ export interface ContractCase {
   /** The transaction in question. */
   readonly when: readonly Command[];
   readonly outcome: 'ok' | NftErrorCode;
+  /** What nft 1.0.6 answers, where it differs. */
+  readonly inOldest?: NftErrorCode;
 }
 
 /** nft's verbs, as the keys of a command. */

@@ -20,6 +20,10 @@ test.each([
   },
   { stderr: 'Error: No such file or directory\nlist table inet t\n                ^\n', code: 'not-found' },
   { stderr: `${kernel}File exists\n`, code: 'exists' },
+  {
+    stderr: `internal:0:0-0: Error: Chain "b" already exists in table inet 't' with different declaration\n`,
+    code: 'exists',
+  },
   { stderr: `${kernel}Device or resource busy\n`, code: 'busy' },
   { stderr: `${kernel}Too many open files in system\n`, code: 'full' },
   { stderr: `${kernel}Operation not permitted (you must be root)\n`, code: 'permission' },

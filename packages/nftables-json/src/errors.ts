@@ -111,12 +111,16 @@ const kernelTexts: ReadonlyMap<string, NftErrorCode> = new Map([
 const kernelAnswer =
   /Error: (?:Could not process rule: |cache initialization failed: |cache init(?:ialization)? failed: )?([A-Z][A-Za-z ]+)/g;
 
+/** nft 1.1.3 notices by itself what the kernel refuses: a chain that hangs elsewhere. */
+const otherDeclaration = /Error: \S+ "[^"]+" already exists in table .* with different declaration/;
+
 /**
  * Classifies what nft printed when it refused a transaction or a listing. Only nft's own `Error:` lines count: the
  * same words from a wrapper such as `ip netns exec` say nothing about a table. An error of nft's own, before the
  * kernel is asked, is `invalid`.
  */
 export function classifyStderr(stderr: string): NftErrorCode {
+  if (otherDeclaration.test(stderr)) return 'exists';
   for (const [, text = ''] of stderr.matchAll(kernelAnswer)) {
     const code = kernelTexts.get(text.trim());
     if (code !== undefined) return code;

@@ -37,7 +37,14 @@ function comparableSet(set: NamedSet | NamedMap): unknown {
     const { key, value } = splitMember(member);
     return [elementKey(key), value ?? null];
   });
-  return { ...withoutHandle(set), elem: members.map((member) => JSON.stringify(member)).sort() };
+  // nft 1.0.6 hides `dynamic`, 1.1.7 counts the elements of sets that have a size.
+  const flags = set.flags?.filter((flag) => flag !== 'dynamic');
+  const { count: _count, ...shape } = withoutHandle(set) as Omit<NamedSet, 'handle'> & { readonly count?: number };
+  return {
+    ...shape,
+    ...(flags !== undefined && { flags }),
+    elem: members.map((member) => JSON.stringify(member)).sort(),
+  };
 }
 
 /** What a listing says, without handles and without the order that executors are free to choose. */
@@ -57,9 +64,10 @@ export function comparable(listing: Listing | undefined): unknown {
 
 /**
  * Declares the suite. `executor` is asked for before every test and may be the same each time; the table named by
- * `inTable` is the suite's own. With `reference` each outcome is also compared with that executor's.
+ * `inTable` is the suite's own. With `reference` each outcome is also compared with that executor's, which answers as
+ * the newest nft does; `oldest` says that `executor` runs nft 1.0.6.
  */
-export function executorContract(executor: () => Executor, reference?: () => Executor): void {
+export function executorContract(executor: () => Executor, reference?: () => Executor, oldest = false): void {
   let nft: Executor;
   let other: Executor | undefined;
 
@@ -77,17 +85,18 @@ export function executorContract(executor: () => Executor, reference?: () => Exe
     if (other !== undefined) expect(comparable(await nft.list(table))).toEqual(comparable(await other.list(table)));
   }
 
-  describe.each(contractCases)('$verb $object', ({ name, given = [], when, outcome }) => {
+  describe.each(contractCases)('$verb $object', ({ name, given = [], when, outcome, inOldest }) => {
     test(name, async () => {
+      const expected = oldest ? (inOldest ?? outcome) : outcome;
       for (const commands of given) for (const each of [nft, other]) await each?.run(transactionOf(commands));
       const before = comparable(await nft.list(table));
       const transaction = transactionOf(when);
       expect(transaction.invalid).toBeUndefined();
 
-      expect(await codeOf(nft.check(transaction))).toBe(outcome);
+      expect(await codeOf(nft.check(transaction))).toBe(expected);
       expect(comparable(await nft.list(table))).toEqual(before);
 
-      expect(await codeOf(nft.run(transaction))).toBe(outcome);
+      expect(await codeOf(nft.run(transaction))).toBe(expected);
       if (outcome !== 'ok') expect(comparable(await nft.list(table))).toEqual(before);
       if (other !== undefined) expect(await codeOf(other.run(transaction))).toBe(outcome);
       await sameAsReference();

@@ -104,7 +104,7 @@ export class FakeState {
     if (chain.hook !== undefined) {
       if (old.hook !== undefined && chain.type !== old.type) fail('exists', `chain ${chain.name} has another type`);
       if (chain.hook !== old.hook || chain.prio !== old.prio)
-        fail('unsupported', `chain ${chain.name} hangs on another hook or priority`);
+        fail('exists', `chain ${chain.name} hangs on another hook or priority`);
       if (chain.policy !== undefined && chain.policy !== old.policy) {
         this.#undo.push(() => (state.chain = old));
         state.chain = { ...old, policy: chain.policy };
