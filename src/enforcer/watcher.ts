@@ -144,7 +144,7 @@ export class NftMonitor implements Watcher {
     const args = ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...this.#command, 'monitor'];
     const child = spawn('/bin/sh', args, {
       stdio: ['ignore', 'pipe', 'ignore'],
-      env: { PATH: defaultPath(), LC_ALL: 'C' },
+      env: { ...process.env, LC_ALL: 'C' },
     });
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     child.on('error', () => resolve());
@@ -171,8 +171,4 @@ export class NftMonitor implements Watcher {
     }
     await closing;
   }
-}
-
-function defaultPath(): string {
-  return '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 }
