@@ -107,6 +107,42 @@ test('a port nobody is bound to cannot claim an address of the bridge, which is 
   expect(claim('arp', '10.244.1.77')).toBe('accept');
 });
 
+describe('where nft can match its target, a neighbour advertisement', () => {
+  const bridges = shape.bridges.map((one) => ({ ...one, addresses: [ip('fd00:1::fe')] }));
+  const bindings = [binding, bind(pod({ name: 'other', ips: ['fd00:1::2'] }), bridged)];
+  const checked = bridgeGuard({ routed: [], neighbourTargets: true, bridges }, bindings);
+  const advert = (target: string, changes: Partial<Packet> = {}): string => {
+    const type = { protocol: 'icmpv6', icmpType: 'nd-neighbor-advert', hopLimit: 255 } as const;
+    const about = { saddr: ip('fe80::1'), neighbourTarget: ip(target) };
+    return simulate(checked, 'guard', { ...frame, ...type, ...about, ...changes }).verdict;
+  };
+  const stranger = { iifname: 'veth-new', etherSource: '02:00:00:00:00:09' };
+
+  test.each([
+    ['own address', 'accept', 'fd00:1::1'],
+    ['own link-local address', 'accept', 'fe80::1'],
+    ["another pod's address", 'drop', 'fd00:1::2'],
+    ["gateway's address", 'drop', 'fd00:1::fe'],
+    ['address nobody has', 'drop', 'fd00:1::77'],
+  ])('of a bound port, about its %s: %s', (_, expected, target) => {
+    expect(advert(target)).toBe(expected);
+    expect(advert(target, { saddr: ip('fd00:1::1') })).toBe(expected);
+  });
+
+  test.each([
+    ['an address nobody has', 'accept', 'fd00:1::77'],
+    ["a pod's address", 'drop', 'fd00:1::2'],
+    ["the gateway's address", 'drop', 'fd00:1::fe'],
+  ])('of a port nobody is bound to, about %s: %s', (_, expected, target) => {
+    expect(advert(target, stranger)).toBe(expected);
+    expect(advert(target, { ...stranger, saddr: ip('fd00:1::9') })).toBe(expected);
+  });
+
+  test('is the only message it holds: who asks for another may do so', () => {
+    expect(advert('fd00:1::2', { icmpType: 'nd-neighbor-solicit' })).toBe('accept');
+  });
+});
+
 test('ports of other bridges are not touched', () => {
   expect(verdict({ iifname: 'tap0', ibrname: 'br-other' })).toBe('accept');
 });

@@ -43,8 +43,8 @@ export function bridgeGuard(shape: NodeShape, bindings: readonly PodBinding[]): 
   const map: DesiredMap = { name: 'ports', type: ['ifname'], elements: ports };
   const chains = [
     neighbourChain(),
-    boundChain(),
-    ...shape.bridges.map(quarantineChain),
+    boundChain(shape),
+    ...shape.bridges.map((bridge) => quarantineChain(shape, bridge)),
     guardChain(shape),
     deliveryChain(),
   ];
@@ -125,7 +125,19 @@ const unaddressedIpv6: readonly DesiredRule[] = [
   ownRule([etherType('ip6'), match(payload('ip6', 'saddr'), '::'), goto('neighbour')]),
 ];
 
-function boundChain(): DesiredChain {
+/**
+ * What a neighbour advertisement says counts, not who sends it. Link-local addresses carry nothing but discovery, so
+ * they need no owner. None where nft cannot match the target.
+ */
+function targetCheck({ neighbourTargets }: NodeShape, notAllowed: readonly Statement[]): readonly DesiredRule[] {
+  if (neighbourTargets !== true) return [];
+  const advertisement = match(payload('icmpv6', 'type'), 'nd-neighbor-advert');
+  return [ownRule([advertisement, ...notAllowed, counter(), drop()], "advertises another's address")];
+}
+
+const neighbourTarget = payload('icmpv6', 'taddr');
+
+function boundChain(shape: NodeShape): DesiredChain {
   const port = meta('iifname');
   return {
     name: 'bound',
@@ -142,6 +154,10 @@ function boundChain(): DesiredChain {
       ]),
       ownRule([etherType('arp'), match(concat(port, payload('arp', 'saddr ip')), setRef('sources-4')), accept()]),
       ownRule([etherType('arp'), match(payload('arp', 'saddr ip'), '0.0.0.0'), accept()]),
+      ...targetCheck(shape, [
+        match(neighbourTarget, prefix('fe80::', 10), '!='),
+        match(concat(port, neighbourTarget), setRef('sources-6'), '!='),
+      ]),
       ...unaddressedIpv6,
       ownRule([etherType('ip6'), match(concat(port, payload('ip6', 'saddr')), setRef('sources-6')), accept()]),
       countedDrop,
@@ -154,7 +170,7 @@ function quarantineName({ name }: Bridge): string {
 }
 
 /** A port nobody is bound to may answer its node from an unused address of the node's blocks; the inet tail drops the rest. */
-function quarantineChain(bridge: Bridge): DesiredChain {
+function quarantineChain(shape: NodeShape, bridge: Bridge): DesiredChain {
   const unused = (family: IpFamily): readonly DesiredRule[] =>
     bridge.podCidrs
       .filter((cidr) => cidr.family === family)
@@ -181,6 +197,7 @@ function quarantineChain(bridge: Bridge): DesiredChain {
       ownRule([match(payload('ether', 'saddr'), setRef('known-macs')), counter(), drop()]),
       ...unused('IPv4'),
       ownRule([etherType('arp'), match(payload('arp', 'saddr ip'), '0.0.0.0'), accept()]),
+      ...targetCheck(shape, [match(neighbourTarget, setRef('known-6'))]),
       ...unaddressedIpv6,
       ...unused('IPv6'),
       countedDrop,

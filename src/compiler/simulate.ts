@@ -23,6 +23,8 @@ export interface Packet {
   readonly sport?: number;
   readonly dport?: number;
   readonly icmpType?: string;
+  /** The address that a neighbour solicitation or advertisement is about. */
+  readonly neighbourTarget?: IpAddress;
   readonly hopLimit: number;
   readonly ctDirection: 'original' | 'reply';
   readonly ctState: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
@@ -242,6 +244,8 @@ class Simulation {
         return family === 'IPv6' ? packet.hopLimit : undefined;
       case 'icmpv6 type':
         return packet.protocol === 'icmpv6' ? packet.icmpType : undefined;
+      case 'icmpv6 taddr':
+        return packet.protocol === 'icmpv6' ? packet.neighbourTarget : undefined;
       // The checksum of an ICMP packet stands where a port would: any number, none that an element names.
       case 'th dport':
         return dport ?? -1;

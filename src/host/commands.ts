@@ -12,11 +12,15 @@ export class HostError extends Error {
   readonly code: 'command-failed' | 'command-missing' | 'output-unreadable';
   /** The command line, for the operator. */
   readonly command: string;
+  /** How it ended; undefined if a signal ended it, or it did not run. */
+  readonly exitCode: number | undefined;
 
   constructor(code: HostError['code'], command: string, message: string, cause?: unknown) {
     super(`${command}: ${message}`, cause === undefined ? undefined : { cause });
     this.code = code;
     this.command = command;
+    const status = (cause as { readonly code?: unknown } | undefined)?.code;
+    this.exitCode = typeof status === 'number' ? status : undefined;
   }
 }
 

@@ -22,8 +22,10 @@ export interface HostFacts {
   readonly namespaceIds: ReadonlyMap<number, string | undefined>;
   readonly cache: readonly CniCacheEntry[];
   readonly config?: CniConfig;
-  /** Whether nft and the kernel know `meta ibrname`. */
-  readonly bridgeNameMatch: boolean;
+  /** Whether nft and the kernel know `meta ibrname`; absent while nft cannot be asked. */
+  readonly bridgeNameMatch?: boolean;
+  /** Whether nft knows `icmpv6 taddr`; absent while nft cannot be asked. */
+  readonly neighbourTargetMatch?: boolean;
   readonly settings: KernelSettings;
   readonly gaps: readonly FactGap[];
 }
@@ -93,22 +95,36 @@ export async function collectHostFacts(options: HostOptions = {}): Promise<HostF
     namespaceIds,
     cache,
     ...(config === undefined ? {} : { config }),
-    bridgeNameMatch: options.previous?.bridgeNameMatch ?? (await knowsBridgeName(commands)),
+    ...(await askNft(commands, options.previous)),
     settings: await readKernelSettings(options.settingFiles ?? ownSettingFiles),
     gaps: [...gaps, ...inside.gaps],
   };
 }
 
-/** Asks nft and the kernel by a dry run: version numbers do not tell what a kernel was built with. */
-async function knowsBridgeName(commands: Commands): Promise<boolean> {
-  const rules =
-    'table bridge nftpolicy-probe { chain c { type filter hook prerouting priority 0; meta ibrname "cni0" accept; }; }';
+/** What some nft or kernels lack, each with a match that needs it. */
+const bridgeMatches = { bridgeNameMatch: 'meta ibrname "cni0"', neighbourTargetMatch: 'icmpv6 taddr fd00::1' } as const;
+
+/** Asks nft and the kernel once: version numbers do not tell what a kernel was built with. */
+async function askNft(
+  commands: Commands,
+  previous: HostFacts | undefined,
+): Promise<Pick<HostFacts, keyof typeof bridgeMatches>> {
+  const answers = Object.entries(bridgeMatches).map(async ([fact, match]) => {
+    const known = previous?.[fact as keyof typeof bridgeMatches] ?? (await isMatch(commands, match));
+    return known === undefined ? [] : [[fact, known] as const];
+  });
+  return Object.fromEntries((await Promise.all(answers)).flat());
+}
+
+/** By a dry run, without core dumps. Undefined if nft was killed or is not there: that says nothing about the match. */
+async function isMatch(commands: Commands, match: string): Promise<boolean | undefined> {
+  const rules = `table bridge nftpolicy-probe { chain c { type filter hook prerouting priority 0; ${match} accept; }; }`;
   try {
-    await commands.run('nft', ['-c', rules]);
+    await commands.run('sh', ['-c', 'ulimit -c 0; exec nft -c "$0"', rules]);
     return true;
   } catch (cause) {
-    if (cause instanceof HostError) return false;
-    throw cause;
+    if (!(cause instanceof HostError)) throw cause;
+    return cause.exitCode === 1 ? false : undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { HostFacts } from './facts.ts';
+import { parseCidr } from '../model/cidr.ts';
 import { checkNode } from './network-plugin.ts';
 import { sampleFacts, sampleVeth } from './sample-facts.ts';
 
@@ -69,6 +70,18 @@ describe('accepted networks', () => {
   ])('$name', ({ facts }) => {
     expect(checkNode(sampleFacts(facts))).toEqual([]);
   });
+});
+
+test('pods of an IPv6 bridge are warned about where nft cannot match what a neighbour advertises', () => {
+  const codes = (neighbourTargetMatch: boolean | undefined, ...blocks: string[]): string[] =>
+    checkNode(
+      sampleFacts({
+        config: { ...bridgeConfig, podCidrs: blocks.flatMap((text) => parseCidr(text)?.cidr ?? []) },
+        ...(neighbourTargetMatch !== undefined && { neighbourTargetMatch }),
+      }),
+    ).map(({ code, severity }) => `${severity} ${code}`);
+  expect(codes(false, '10.244.1.0/24', 'fd00::/64')).toEqual(['warn neighbour-targets-unchecked']);
+  expect([...codes(false, '10.244.1.0/24'), ...codes(true, 'fd00::/64'), ...codes(undefined, 'fd00::/64')]).toEqual([]);
 });
 
 test('a node that forwards nothing is warned about, not refused', () => {

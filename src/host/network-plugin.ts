@@ -13,6 +13,7 @@ export type RefusalCode =
   | 'bridge-netfilter-off'
   | 'bridge-ports-ambiguous'
   | 'bridge-uplink'
+  | 'neighbour-targets-unchecked'
   | 'routed-pattern-covers-uplink'
   | 'forwarding-off';
 
@@ -124,6 +125,16 @@ function checkBridges(facts: HostFacts, bindings: readonly PodBinding[], options
     });
   }
   const shape = nodeShape(facts, bindings, undefined, options);
+  const withIpv6 = shape.bridges.filter(({ podCidrs }) => podCidrs.some(({ family }) => family === 'IPv6'));
+  if (withIpv6.length > 0 && facts.neighbourTargetMatch === false) {
+    found.push({
+      code: 'neighbour-targets-unchecked',
+      severity: 'warn',
+      seen: `pod bridge ${withIpv6.map(({ name }) => name).join(', ')} with IPv6, and an nft that cannot match icmpv6 taddr`,
+      why: 'a pod can advertise the IPv6 address of another as its own, and be sent what the node sends to that address',
+      help: 'Use nftables 1.1.3 or newer.',
+    });
+  }
   for (const bridge of shape.bridges) {
     const { foreign, missed } = misjudgedPorts(facts, shape, bridge);
     if (foreign.length > 0 || missed.length > 0) {

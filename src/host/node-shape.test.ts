@@ -209,6 +209,13 @@ describe('bridges', () => {
     expect(checkNode(facts)).toEqual([]);
   });
 
+  test('targets of neighbour advertisements are checked on bridges where nft can', () => {
+    const links = [bridge('cni0'), port('vethA', 'cni0')];
+    expect(nodeShape(sampleFacts({ links, neighbourTargetMatch: true }), [])).toMatchObject({ neighbourTargets: true });
+    for (const facts of [{ links }, { links, neighbourTargetMatch: false }, { neighbourTargetMatch: true }])
+      expect(nodeShape(sampleFacts(facts), [])).not.toHaveProperty('neighbourTargets');
+  });
+
   test('where it cannot, ports of a foreign bridge with the same names are a reason to refuse', () => {
     const facts = sampleFacts({
       links: [bridge('cni0'), port('vethA', 'cni0'), bridge('docker0'), port('vethD', 'docker0')],

@@ -64,6 +64,7 @@ export function nodeShape(
     ...routedPods(facts, bindings, options),
     ...(strangers.length > 0 && { strangers }),
     ...(tunnels !== undefined && { tunnels }),
+    ...(bridges.length > 0 && facts.neighbourTargetMatch === true && { neighbourTargets: true }),
     bridges,
   };
 }
@@ -180,7 +181,7 @@ function routedCandidates(facts: HostFacts): readonly Link[] {
 }
 
 function portsOf(facts: HostFacts, bindings: readonly PodBinding[], bridge: string): BridgePorts {
-  if (facts.bridgeNameMatch) return { kind: 'bridge-name' };
+  if (facts.bridgeNameMatch === true) return { kind: 'bridge-name' };
   const known = [
     ...bindings.flatMap((one) =>
       one.attachment.kind === 'bridged' && one.attachment.bridge === bridge ? [one.interface] : [],

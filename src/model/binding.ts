@@ -49,6 +49,8 @@ export interface NodeShape {
   readonly nodeDns?: readonly IpAddress[];
   /** Absent if the node has none. */
   readonly tunnels?: OpenTunnels;
+  /** nft can match which address a neighbour advertisement is about, so the guard holds it to its port's own. */
+  readonly neighbourTargets?: true;
   readonly bridges: readonly {
     readonly name: string;
     readonly ports: BridgePorts;

@@ -1,11 +1,18 @@
 # Sends one frame, or counts those that bring a text, on one interface. Raw: nothing of the sender's stack is asked.
 #   frames.pl send INTERFACE HEX
 #   frames.pl count INTERFACE TEXT SECONDS     prints "ready", then the number
+#   frames.pl ask ADDRESS                      sends "anybody there" in IPv6, so that the stack looks for its neighbour
 use strict;
 use warnings;
-use constant { AF_PACKET => 17, SOCK_RAW => 3, ETH_P_ALL => 0x0300, PACKET_OUTGOING => 4 };
+use Socket qw(AF_INET6 SOCK_DGRAM SOCK_RAW inet_pton pack_sockaddr_in6);
+use constant { AF_PACKET => 17, ETH_P_ALL => 0x0300, PACKET_OUTGOING => 4 };
 
 my ($task, $interface, $what, $seconds) = @ARGV;
+if ($task eq 'ask') {
+  socket(my $datagram, AF_INET6, SOCK_DGRAM, 0) or die "socket: $!";
+  defined(send($datagram, 'anybody there', 0, pack_sockaddr_in6(9, inet_pton(AF_INET6, $interface)))) or die "send: $!";
+  exit;
+}
 open(my $file, '<', "/sys/class/net/$interface/ifindex") or die "no interface $interface";
 chomp(my $index = <$file>);
 socket(my $socket, AF_PACKET, SOCK_RAW, ETH_P_ALL) or die "socket: $!";

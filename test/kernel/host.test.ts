@@ -148,7 +148,7 @@ describe.each(worlds)('a $mode node with pods of $family', ({ mode, podCidrs }) 
   });
 
   test('the node can be policed, and its addresses are known', () => {
-    expect(checkNode(facts)).toEqual([]);
+    expect(checkNode({ ...facts, neighbourTargetMatch: true })).toEqual([]);
     const { addresses, families: found } = nodeFacts(nodeName('node-1'), facts);
     expect(addresses).toEqual(expect.arrayContaining([...node.addresses]));
     expect(found).toEqual(['IPv4', 'IPv6']);
@@ -279,7 +279,29 @@ describe('what goes wrong on a node', () => {
     const codes = checkNode(await collectHostFacts(optionsOf(bridged))).map(
       ({ code, severity }) => `${severity} ${code}`,
     );
-    expect(codes).toEqual(['refuse kube-proxy-ipvs', 'refuse bridge-netfilter-off']);
+    const old = 'warn neighbour-targets-unchecked';
+    expect(codes.filter((code) => code !== old)).toEqual(['refuse kube-proxy-ipvs', 'refuse bridge-netfilter-off']);
+    expect(codes.includes(old)).toBe((await collectHostFacts(optionsOf(bridged))).neighbourTargetMatch === false);
+  });
+
+  test('what nft can match is asked once, and again if nft was killed or is missing', async () => {
+    const options = optionsOf(bridged);
+    const facts = await collectHostFacts(options);
+    expect([typeof facts.bridgeNameMatch, typeof facts.neighbourTargetMatch]).toEqual(['boolean', 'boolean']);
+    const inner = options.commands ?? nodeCommands();
+    const asked = async (previous: HostFacts, before: string): Promise<[HostFacts, number]> => {
+      const run = vi.fn<typeof inner.run>((command, args) =>
+        inner.run(command, command === 'sh' ? args.with(1, before + args[1]) : args),
+      );
+      const found = await collectHostFacts({ ...options, commands: { ...inner, run }, previous });
+      return [found, run.mock.calls.filter(([command]) => command === 'sh').length];
+    };
+    expect((await asked(facts, ''))[1]).toBe(0);
+    const { bridgeNameMatch: _name, neighbourTargetMatch: _target, ...unasked } = facts;
+    for (const before of ['kill -KILL $$; ', 'PATH=/nowhere; ']) {
+      const [unknown, questions] = await asked(unasked, before);
+      expect([questions, unknown.bridgeNameMatch, unknown.neighbourTargetMatch]).toEqual([2, undefined, undefined]);
+    }
   });
 
   test('bridge-nf-call is set where it may be', async () => {
