@@ -15,6 +15,7 @@ export function nftAdvice(error: NftError): string {
     case 'unsupported':
     case 'timeout':
     case 'crashed':
+    case 'mixed-versions':
     case 'table-unreadable':
     case 'unknown':
       return error.message;

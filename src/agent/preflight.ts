@@ -28,7 +28,8 @@ const needed: readonly FeatureName[] = [
 
 /**
  * Asks nft and the kernel for what every ruleset needs. Throws {@link PreflightError} if it is not there. An nft that
- * crashes is not refused: another program's sets can do that, for a while, and the rules in the kernel stand.
+ * crashes is not refused: another program's sets can do that, for a while, the rules in the kernel stand, and only an
+ * agent that runs can tell `policy status` and recover.
  */
 export async function checkNft(
   logger: Logger,
@@ -41,7 +42,9 @@ export async function checkNft(
     if (!(error instanceof NftError)) throw error;
     if (error.code === 'nft-missing') throw new PreflightError('nft-missing', nftAdvice(error), error);
     if (error.code === 'permission') throw new PreflightError('no-permission', nftAdvice(error), error);
-    logger.warn({ err: error, code: error.code }, 'nft does not answer as it should; going on');
+    if (error.code === 'mixed-versions')
+      logger.error({ code: error.code }, `${error.message}. Until then the rules stay as they are`);
+    else logger.warn({ err: error, code: error.code }, 'nft does not answer as it should; going on');
     return undefined;
   }
   const { version, features } = capabilities;

@@ -23,6 +23,7 @@ export function classifyFailure(error: NftError): Failure {
       return 'surprise';
     case 'timeout':
     case 'crashed':
+    case 'mixed-versions':
     case 'table-unreadable':
       return 'outcome-unknown';
     case 'permission':

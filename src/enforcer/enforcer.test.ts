@@ -184,7 +184,7 @@ describe('the enforcer', () => {
     );
   });
 
-  test.each(['not-found', 'exists', 'busy', 'timeout', 'crashed', 'permission'] as const)(
+  test.each(['not-found', 'exists', 'busy', 'timeout', 'crashed', 'mixed-versions', 'permission'] as const)(
     'gets over a passing %s, whether or not the transaction was applied',
     async (code) => {
       for (const applied of [false, true]) {

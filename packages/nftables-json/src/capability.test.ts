@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NftVersion } from './capability.ts';
-import { compareVersion, parseVersion, probeCapabilities } from './capability.ts';
+import { compareVersion, formatVersion, parseVersion, probeCapabilities } from './capability.ts';
 import { NftError } from './errors.ts';
 import { FakeExecutor } from './fake.ts';
 import type { Transaction } from './transaction.ts';
@@ -14,6 +14,10 @@ test.each([
   ['nftables v2.0', [2, 0, 0, 0]],
 ])('%s is version %j', (text, [major, minor, patch, build]) => {
   expect(parseVersion(text)).toEqual({ text, major, minor, patch, build });
+});
+
+test.each(['1.0.6', '1.0.6.1', '1.1.3'])('%s is written as it is read', (text) => {
+  expect(formatVersion(parseVersion(`v${text}`) as NftVersion)).toBe(text);
 });
 
 test('a text without a version is none', () => {

@@ -130,6 +130,11 @@ export function parseVersion(text: string): NftVersion | undefined {
   return { text, major: Number(major), minor: Number(minor), patch: Number(patch), build: Number(build) };
 }
 
+/** The numbers of a version: `1.1.3`, `1.0.6.1`. */
+export function formatVersion({ major, minor, patch, build }: NftVersion): string {
+  return [major, minor, patch, ...(build === 0 ? [] : [build])].join('.');
+}
+
 /** Negative, zero or positive as `version` is older than, equal to or newer than the four numbers. */
 export function compareVersion(version: NftVersion, [major, minor, patch = 0, build = 0]: readonly number[]): number {
   return version.major - (major ?? 0) || version.minor - (minor ?? 0) || version.patch - patch || version.build - build;

@@ -48,7 +48,7 @@ test.each([
   { predicate: isBusy, codes: ['busy'] },
   { predicate: isInvalid, codes: ['invalid'] },
   { predicate: isFull, codes: ['full'] },
-  { predicate: isOutcomeUnknown, codes: ['timeout', 'crashed'] },
+  { predicate: isOutcomeUnknown, codes: ['timeout', 'crashed', 'mixed-versions'] },
 ])('$predicate.name holds for $codes only', ({ predicate, codes }) => {
   const all = [
     'not-found',
@@ -58,6 +58,7 @@ test.each([
     'full',
     'timeout',
     'crashed',
+    'mixed-versions',
     'unknown',
     'permission',
   ] as const;

@@ -12,6 +12,7 @@
  * - `timeout`: nft was killed after its time limit; whether the kernel applied the transaction is not known.
  * - `nft-missing`: the program cannot be started.
  * - `crashed`: nft died by a signal; whether the kernel applied the transaction is not known.
+ * - `mixed-versions`: nft died of sets that a newer nft wrote into this network namespace; a newer one is needed here.
  * - `table-unreadable`: nft answered a listing that cannot be decoded.
  * - `unknown`: anything else; read `stderr`.
  */
@@ -26,6 +27,7 @@ export type NftErrorCode =
   | 'timeout'
   | 'nft-missing'
   | 'crashed'
+  | 'mixed-versions'
   | 'table-unreadable'
   | 'unknown';
 
@@ -85,7 +87,7 @@ export function isFull(error: unknown): boolean {
 
 /** The outcome is not known: the kernel may or may not have applied the transaction. List before going on. */
 export function isOutcomeUnknown(error: unknown): boolean {
-  return hasCode(error, 'timeout') || hasCode(error, 'crashed');
+  return hasCode(error, 'timeout') || hasCode(error, 'crashed') || hasCode(error, 'mixed-versions');
 }
 
 /** strerror(3) texts of the C locale, as nft prints them behind its own `Error:`. */

@@ -38,5 +38,5 @@ export { FakeExecutor } from './fake.ts';
 export type { FakeExecutorOptions } from './fake.ts';
 export { printReplacing, printRule, printTable } from './print.ts';
 export { printExpression, printSeconds, printStatement } from './print-rule.ts';
-export { compareVersion, parseVersion, probeCapabilities } from './capability.ts';
+export { compareVersion, formatVersion, parseVersion, probeCapabilities } from './capability.ts';
 export type { Capabilities, Feature, FeatureName, NftVersion, ProbeTarget } from './capability.ts';

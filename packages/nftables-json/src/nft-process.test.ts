@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NftError } from './errors.ts';
 import type { NftProcessOptions } from './nft-process.ts';
 import { NftProcess } from './nft-process.ts';
@@ -59,6 +59,39 @@ test('an nft that dies by a signal has crashed', async () => {
     code: 'crashed',
     stderr: 'partial\n',
     message: expect.stringContaining('SIGSEGV'),
+  });
+});
+
+describe('an nft that crashes', () => {
+  const crashing = (version: string, ...survives: readonly string[]): NftProcess =>
+    scripted(
+      `case "$*" in --version) echo "nftables v${version} (x)" ;; ${survives.map((args) => `"${args}") ;; `).join('')}*)` +
+        ` echo "$*" >> ${directory}/crashes; kill -SEGV $$ ;; esac`,
+    );
+  const codeOf = async (nft: NftProcess): Promise<unknown> =>
+    await nft.run(transaction).catch((error: unknown) => (error as NftError).code);
+
+  test('also when it lists tables, and is older than 1.1.2, met sets of a newer one', async () => {
+    const nft = crashing('1.0.6');
+    await expect(nft.run(transaction)).rejects.toMatchObject({
+      code: 'mixed-versions',
+      message:
+        'nft 1.0.6 cannot work in this network namespace: it crashes on sets that were written with nft 1.1.2 or ' +
+        'newer, by whatever program. Install nftables 1.1.3 or newer here',
+      cause: { code: 'crashed', message: 'nft was ended by SIGSEGV' },
+    });
+    expect((await readFile(`${directory}/crashes`, 'utf8')).split('\n')).toEqual([
+      expect.stringMatching(/^-j -f /),
+      'list tables',
+      '',
+    ]);
+  });
+
+  test('and is newer, or lists tables, crashed of something else', async () => {
+    expect(await codeOf(crashing('1.1.3'))).toBe('crashed');
+    expect(await codeOf(crashing('1.1.1', 'list tables'))).toBe('crashed');
+    expect(await codeOf(crashing('of our own'))).toBe('crashed');
+    expect(await codeOf(scripted('kill -SEGV $$'))).toBe('crashed');
   });
 });
 

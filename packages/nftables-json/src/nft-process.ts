@@ -5,6 +5,7 @@ import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { compareVersion, formatVersion, parseVersion } from './capability.ts';
 import type { Listing } from './decode.ts';
 import { decodeListing, decodeMap, decodeSet } from './decode.ts';
 import { NftError, classifyStderr } from './errors.ts';
@@ -38,6 +39,8 @@ interface Finished {
 const defaultLauncher = ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'] as const;
 const maxStderrBytes = 64 * 1024;
 const maxMessageLength = 1000;
+/** The first nft whose sets make older ones crash. */
+const newFormat = [1, 1, 2] as const;
 const missingProgram = /not found|No such file or directory/;
 
 /**
@@ -145,9 +148,39 @@ export class NftProcess implements Executor {
   }
 
   async #spawn(args: readonly string[], options: CallOptions): Promise<Finished> {
+    try {
+      return await this.#start(args, options);
+    } catch (error) {
+      if (error instanceof NftError && error.code === 'crashed') throw await this.#diagnose(error, options);
+      throw error;
+    }
+  }
+
+  async #start(args: readonly string[], options: CallOptions): Promise<Finished> {
     const [file, ...rest] = [...this.#launcher, ...this.#command, ...args];
     if (file === undefined) throw new NftError('the command is empty', { code: 'nft-missing' });
     return await runProgram(file, rest, this.#timeoutMs, options.signal);
+  }
+
+  /**
+   * nft up to 1.1.1 dies whenever it reads the heads of sets that 1.1.2 or newer wrote, whoever did. To list the tables
+   * it reads nothing else, so it dies of that or not at all.
+   */
+  async #diagnose(crash: NftError, options: CallOptions): Promise<NftError> {
+    const ended = (args: readonly string[]): Promise<Finished | NftError> =>
+      this.#start(args, options).catch((error: unknown) => {
+        if (error instanceof NftError) return error;
+        throw error;
+      });
+    const said = await ended(['--version']);
+    const version = said instanceof NftError ? undefined : parseVersion(said.stdout);
+    if (version === undefined || compareVersion(version, newFormat) >= 0) return crash;
+    const listed = await ended(['list', 'tables']);
+    if (!(listed instanceof NftError) || listed.code !== 'crashed') return crash;
+    const message =
+      `nft ${formatVersion(version)} cannot work in this network namespace: it crashes on sets that were written with nft ` +
+      '1.1.2 or newer, by whatever program. Install nftables 1.1.3 or newer here';
+    return new NftError(message, { code: 'mixed-versions', stderr: crash.stderr, cause: crash });
   }
 }
 
