@@ -123,6 +123,7 @@ const attended = closed(
   },
   {
     nodeDns: { description: 'Those addresses; only while egress to the node is policed.', ...list({ type: 'string' }) },
+    nft: text('Version of the nft that the agent runs; absent if it did not answer at the start.'),
     enforcingSince: time('When this agent first had everything in the kernel.'),
     lastApply: closed(
       { ok: flag('It succeeded.'), at: time('When the last attempt to write ended.') },

@@ -58,7 +58,7 @@ export class Reporter {
     this.#once('drift', status.driftRepaired === 0 ? undefined : String(status.driftRepaired), () =>
       this.#logger.warn({ driftRepaired: status.driftRepaired }, 'the tables were changed by somebody else; repaired'),
     );
-    this.#once('applied', String(status.appliedGeneration), () =>
+    this.#once('applied', status.appliedGeneration === 0 ? undefined : String(status.appliedGeneration), () =>
       this.#logger.info({ generation: status.appliedGeneration, tables: status.tables }, 'applied'),
     );
   }

@@ -1,3 +1,5 @@
+import { formatVersion } from 'nftables-json';
+
 import { nodeDnsOf } from '../compiler/base-chains.ts';
 import { createJudge } from '../compiler/judge.ts';
 import type { EffectiveSection } from '../compiler/effective-policy.ts';
@@ -28,6 +30,7 @@ export function statusReport(insight: Insight, asked: { readonly policy?: string
     schema: 'nftpolicy.dev/status/v1',
     node: config.node,
     version: insight.version,
+    ...(insight.capabilities !== undefined && { nft: formatVersion(insight.capabilities.version) }),
     startedAt: new Date(insight.startedAtMs).toISOString(),
     state: stateOf(insight),
     ready: ready(insight).ok,

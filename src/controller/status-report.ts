@@ -39,6 +39,8 @@ export interface StatusReport {
   readonly schema: 'nftpolicy.dev/status/v1';
   readonly node: string;
   readonly version: string;
+  /** Version of the nft that the agent runs; absent if it did not answer at the start. */
+  readonly nft?: string;
   readonly startedAt: string;
   readonly state: NodeState;
   readonly ready: boolean;

@@ -10,7 +10,7 @@ const now = Date.parse('2026-11-21T10:00:00Z');
 test('a node where all is well is told in a few lines', () => {
   expect(renderStatus(fine, now)).toBe(`\
 state            ENFORCING
-node             node-1, agent 0.1.0, started 60 min ago
+node             node-1, agent 0.1.0, nft 1.1.3, started 60 min ago
 enforcing since  2026-11-21T09:00:01.000Z
 generation       41, in the kernel
 kernel           written 10 s ago, compared 5 s ago

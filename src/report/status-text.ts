@@ -13,9 +13,10 @@ const stateWords: Readonly<Record<NodeState, string>> = {
 export function renderStatus(report: StatusReport, nowMs: number): string {
   const ago = (iso: string): string => `${renderAge((nowMs - Date.parse(iso)) / 1000)} ago`;
   const { generation, lastApply, verifiedAt } = report;
+  const nft = report.nft === undefined ? [] : [`nft ${report.nft}`];
   const facts: string[][] = [
     ['state', stateWords[report.state]],
-    ['node', `${report.node}, agent ${report.version}, started ${ago(report.startedAt)}`],
+    ['node', [report.node, `agent ${report.version}`, ...nft, `started ${ago(report.startedAt)}`].join(', ')],
   ];
   if (report.enforcingSince !== undefined) facts.push(['enforcing since', report.enforcingSince]);
   facts.push(['generation', describeGeneration(generation)]);

@@ -105,6 +105,7 @@ describe('policy agent on a Kubernetes API', () => {
   test('says in policy status what it enforces, and waits for a policy', async () => {
     const { code, out } = await policy('status');
     expect(out).toContain('ENFORCING');
+    expect(out).toMatch(/^node .*, agent \d+\.\d+\.\d+, nft \d+\.\d+\.\d+, /m);
     expect(out).toMatch(/default\/database +veth\w+ +in: default\/database +out: open/);
     expect(code).toBe(0);
     const waited = policy('status', '--wait-for', 'default/late', '--timeout', '15', '-o', 'json');

@@ -6,6 +6,7 @@ export const fine: StatusReport = {
   schema: 'nftpolicy.dev/status/v1',
   node: 'node-1',
   version: '0.1.0',
+  nft: '1.1.3',
   startedAt: '2026-11-21T09:00:00.000Z',
   state: 'enforcing',
   ready: true,
