@@ -128,7 +128,7 @@ function canonical(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const fields = Object.fromEntries(Object.entries(value).map(([key, part]) => [key, canonical(part)]));
   const { left, right } = fields as { readonly left?: unknown; readonly right?: unknown };
-  return isProtocolMeta(left) && typeof right === 'number' ? { ...fields, right: protocolName(right) } : fields;
+  return isProtocolMeta(left) ? { ...fields, right: protocolNames(right) } : fields;
 }
 
 function isProtocolMeta(left: unknown): boolean {
@@ -136,7 +136,11 @@ function isProtocolMeta(left: unknown): boolean {
   return (left.meta as { readonly key?: unknown }).key === 'l4proto';
 }
 
-function protocolName(value: string | number): string {
+/** Without /etc/protocols nft lists numbers. */
+function protocolNames(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null && 'set' in value && Array.isArray(value.set))
+    return { ...value, set: value.set.map(protocolNames) };
+  if (typeof value !== 'number') return value;
   const name = canonicalProtocol(value);
   return name === 'ipv6-icmp' ? 'icmpv6' : name;
 }
