@@ -5,8 +5,9 @@ COPY . .
 RUN npm ci && npm run build
 
 FROM node:24-trixie-slim
+# netbase has the names of protocols: without them nft lists numbers.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends nftables iproute2 kmod procps util-linux \
+ && apt-get install -y --no-install-recommends nftables iproute2 kmod netbase procps util-linux \
  && rm -rf /var/lib/apt/lists/* \
  && nft --version
 WORKDIR /opt/nftpolicy
