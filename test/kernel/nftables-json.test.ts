@@ -221,6 +221,18 @@ describe.skipIf(skip)('nft on this kernel', () => {
       expect((await nft.listSet({ ...inTable, name: 's' }))?.elem).toHaveLength(100_000);
     });
 
+    test('without /etc/protocols five protocols have names still, and all are listed by number', async () => {
+      const hide = '[ ! -e /etc/protocols ] || mount --bind /dev/null /etc/protocols; exec "$@"';
+      const bare = new NftProcess({ command: ['unshare', '--mount', 'sh', '-c', hide, 'sh', ...command] });
+      const names = ['tcp', 'udp', 'sctp', 'icmp', 'icmpv6'];
+      const set = { ...inTable, name: 's', type: 'inet_proto', elem: names } as const;
+      await bare.run(new Transaction().addSet(set));
+      const numbers = [...((await bare.listSet(set))?.elem ?? [])] as number[];
+      expect(numbers.sort((a, b) => a - b)).toEqual([1, 6, 17, 58, 132]);
+      const other = new Transaction().addSet({ ...set, elem: ['ipv6-icmp'] });
+      await expect(bare.run(other)).rejects.toMatchObject({ code: 'invalid' });
+    });
+
     test('its features can be asked for and nothing is left behind', async () => {
       const { features, version } = await probeCapabilities(nft);
       expect(version.major).toBeGreaterThanOrEqual(1);
