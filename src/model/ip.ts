@@ -30,7 +30,9 @@ const longestAddress = 45;
  */
 export function parseIp(text: string): IpAddress | undefined {
   if (text.length > longestAddress) return undefined;
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
+  // ipaddr.js throws and catches at every text that is none: names are told apart before.
+  if (/^[\d.]+$/.test(text)) {
+    if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined;
     return /(?:^|\.)0\d/.test(text) ? undefined : (text as IpAddress);
   }
   const embedded = /^::([\d.]+)$/.exec(text)?.[1];
