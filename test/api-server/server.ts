@@ -2,12 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 
 import type { Authority } from './certificate.ts';
 import { createAuthority } from './certificate.ts';
 import type { Control } from './control.ts';
 import { encodingFor } from './encoding.ts';
+import { answerExec, refuseUpgrade } from './exec.ts';
+import type { ExecRequest, ExecResult } from './exec.ts';
+import { discover } from './discovery.ts';
 import type { FaultPlan, RequestFacts } from './faults.ts';
 import { ScriptedFaults } from './faults.ts';
 import { Pages } from './list.ts';
@@ -59,6 +63,8 @@ export class TestApiServer {
   /** False: `sendInitialEvents` is refused, as by a server before 1.32. */
   watchList = true;
   readonly requests: SeenRequest[] = [];
+  /** Runs programs in containers; without it there are none to run them in. */
+  exec: ((request: ExecRequest) => Promise<ExecResult>) | undefined;
   readonly #options: TestApiServerOptions;
   readonly #pages: Pages = new Pages(this.truth);
   readonly #random: Random;
@@ -95,6 +101,10 @@ export class TestApiServer {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', () => socket.destroy());
+    });
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', () => socket.destroy());
+      this.#upgrade(request, socket, head).catch(() => socket.destroy());
     });
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {
@@ -205,6 +215,25 @@ export class TestApiServer {
     stream.start();
   }
 
+  /** `pods/NAME/exec`, the one thing that is asked for on a connection of another protocol. */
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const url = new URL(request.url ?? '/', this.url);
+    const route = parseRoute(url.pathname);
+    const { exec } = this;
+    if (route?.plural !== 'pods' || route.name === undefined || route.subresource !== 'exec' || exec === undefined)
+      return refuseUpgrade(socket, 404, 'NotFound', 'the server could not find the requested resource');
+    const user = this.#userOf(request);
+    if (user === undefined) return refuseUpgrade(socket, 401, 'Unauthorized', 'Unauthorized');
+    if (this.forbidden.has('create pods/exec')) {
+      const message = `pods "${route.name}" is forbidden: User "${user}" cannot create resource "pods/exec" in API group "" in the namespace "${route.namespace ?? ''}"`;
+      return refuseUpgrade(socket, 403, 'Forbidden', message);
+    }
+    const pod = this.truth.get('pods', route.name, route.namespace);
+    if (pod === undefined) return refuseUpgrade(socket, 404, 'NotFound', `pods "${route.name}" not found`);
+    const [container, command] = [url.searchParams.get('container') ?? '', url.searchParams.getAll('command')];
+    await answerExec(request, socket, head, (signal) => exec({ pod, container, command, signal }));
+  }
+
   #userOf(request: IncomingMessage): string | undefined {
     const impersonated = request.headers['impersonate-user'];
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
@@ -261,7 +290,11 @@ function refuseWatchList(response: ServerResponse, why: string): void {
 function answerElsewhere(path: string, response: ServerResponse): void {
   if (path === '/version') sendJson(response, 200, { major: '1', minor: '36', gitVersion: 'v1.36.0-test' });
   else if (['/healthz', '/readyz', '/livez'].includes(path)) response.end('ok');
-  else sendStatus(response, 404, 'NotFound', 'the server could not find the requested resource');
+  else {
+    const found = discover(path);
+    if (found === undefined) sendStatus(response, 404, 'NotFound', 'the server could not find the requested resource');
+    else sendJson(response, 200, found);
+  }
 }
 
 async function readJson(request: IncomingMessage): Promise<Json> {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 /** One request to an API server. */
 export interface KubeRequest {
@@ -20,12 +21,25 @@ export interface KubeResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
+/** The answer to a request for another protocol: the connection itself, or an ordinary answer that refuses. */
+export type KubeUpgrade =
+  | {
+      readonly kind: 'upgraded';
+      readonly headers: IncomingHttpHeaders;
+      readonly socket: Duplex;
+      /** What came along with the head of the answer. */
+      readonly head: Buffer;
+    }
+  | { readonly kind: 'answered'; readonly response: KubeResponse };
+
 /** A way to talk to one API server as one identity. */
 export interface KubeAccess {
   /** `https://host:port`, for messages. */
   readonly server: string;
   /** Resolves with the head of any answer, whatever its status. Rejects with {@link AccessError} without one. */
   request(request: KubeRequest): Promise<KubeResponse>;
+  /** Asks for another protocol on the connection, which is the caller's from then on. Rejects as `request`. */
+  upgrade(request: KubeRequest): Promise<KubeUpgrade>;
   /** The server refused our identity: the next request reads credentials anew. */
   refreshCredentials(): void;
   /** Closes idle connections. */

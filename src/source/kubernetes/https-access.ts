@@ -3,7 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 
 import { AccessError } from './access.ts';
-import type { AccessErrorCode, KubeAccess, KubeRequest, KubeResponse } from './access.ts';
+import type { AccessErrorCode, KubeAccess, KubeRequest, KubeResponse, KubeUpgrade } from './access.ts';
 
 /** What a connection needs to be trusted. */
 export interface TlsIdentity {
@@ -56,13 +56,12 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
     return agent;
   }
 
-  async function request(options: KubeRequest): Promise<KubeResponse> {
+  async function send(options: KubeRequest): Promise<ClientRequest> {
     const identity = await credentials.read();
     if (options.signal.aborted) throw new AccessError('aborted', 'aborted', { cause: options.signal.reason });
     const query = options.query === undefined ? '' : `?${options.query.toString()}`;
-    const { promise, resolve, reject } = Promise.withResolvers<KubeResponse>();
-    const send: typeof http.request = secure ? https.request : http.request;
-    const outgoing = send({
+    const open: typeof http.request = secure ? https.request : http.request;
+    return open({
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
       method: options.method,
@@ -75,22 +74,35 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
       agent: identity.agent ?? agentFor(identity),
       signal: options.signal,
     });
+  }
+
+  async function upgrade(options: KubeRequest): Promise<KubeUpgrade> {
+    const outgoing = await send(options);
+    const { promise, resolve, reject } = Promise.withResolvers<KubeUpgrade>();
     outgoing.on('socket', (socket) => socket.setKeepAlive(true, tcpKeepAliveMs));
     outgoing.on('error', (error) => reject(toAccessError(error, url.host)));
+    outgoing.on('upgrade', (response, socket, head) => {
+      resolve({ kind: 'upgraded', headers: response.headers, socket, head });
+    });
     outgoing.on('response', (response) => {
-      resolve({
-        status: response.statusCode ?? 0,
-        headers: response.headers,
-        body: bodyOf(outgoing, response, url.host),
-      });
+      const { statusCode: status = 0, headers } = response;
+      resolve({ kind: 'answered', response: { status, headers, body: bodyOf(outgoing, response, url.host) } });
     });
     outgoing.end(options.body);
-    return promise;
+    return await promise;
+  }
+
+  async function request(options: KubeRequest): Promise<KubeResponse> {
+    const answer = await upgrade(options);
+    if (answer.kind === 'answered') return answer.response;
+    answer.socket.destroy();
+    throw new AccessError('unreachable', `${url.host}: answered in another protocol than it was asked in`);
   }
 
   return {
     server: url.origin + basePath,
     request,
+    upgrade,
     refreshCredentials: () => credentials.invalidate(),
     close: () => agent?.destroy(),
   };
