@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { agentOptionNames, agentOptions, variableOf } from '../src/agent/option-table.ts';
 import { openSource } from '../src/agent/open-source.ts';
+import { agentContainer, agentLabels } from '../src/cli/agent-pods.ts';
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
   readonly version: string;
@@ -31,6 +32,7 @@ interface Manifest {
   readonly rules?: readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[];
   readonly spec?: {
     readonly template: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> };
       readonly spec: { readonly containers: readonly Container[]; readonly tolerations: unknown } & Record<
         string,
         unknown
@@ -80,6 +82,12 @@ describe('the DaemonSet', () => {
       capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
     });
     expect(agent.securityContext['privileged']).toBeUndefined();
+  });
+
+  test('is found by explain, which asks its container', () => {
+    const [name = '', value = ''] = agentLabels.split('=');
+    expect(daemonSet?.spec?.template.metadata.labels).toMatchObject({ [name]: value });
+    expect(agent.name).toBe(agentContainer);
   });
 
   test('runs on every node, before pod networking', () => {

@@ -54,7 +54,10 @@ export const explanationSchema: object = {
       ),
       assumptions: list({ enum: ['pods-exist-and-run', 'pods-not-host-network', 'no-policies-in-namespace', 'namespace-name-label'] }),
       warnings: list(closed({ text: text('What the verdict does not show.') }, { code: lint })),
-      installed: { description: 'What the kernel does with the same flows; null if no node was asked.', anyOf: [ref('installed'), { type: 'null' }] },
+      installed: {
+        description: 'What the kernel of each node that was asked does with the same flows; null if none was.',
+        anyOf: [list(ref('installed')), { type: 'null' }],
+      },
       inputs: closed({
         files: list({ type: 'string' }),
         policies: count('NetworkPolicies judged.'),
@@ -94,7 +97,10 @@ export const explanationSchema: object = {
     installed: closed(
       {
         node: text('Whose kernel was asked.'),
-        state: { description: 'absent: nothing is enforced there.', enum: ['read', 'absent'] },
+        state: {
+          description: 'absent: nothing is enforced there; no-agent: nobody there could be asked.',
+          enum: ['read', 'absent', 'no-agent'],
+        },
         flows: list(
           closed(
             {
@@ -102,6 +108,7 @@ export const explanationSchema: object = {
               to: text('The other end.'),
               protocol,
               port: orNull('integer'),
+              family: { enum: ['IPv4', 'IPv6'] },
               verdict: { description: 'What packets meet; null if the rules cannot be followed.', enum: [...outcome.enum, null] },
               policiesSay: outcome,
               chains: list(

@@ -17,6 +17,7 @@ Examples:
   policy explain -f manifests/ --what-if new.yaml shop/web-7d9c5 shop/db-0:5432
   kubectl get netpol,pod,ns,svc,no -A -o yaml | policy explain -f - shop/web-7d9c5 shop/db-0:5432
   policy explain --context prod -n shop web-7d9c5 api-6f4b8:8080  the cluster itself
+  policy explain --installed require shop/web-7d9c5 shop/api-6f4b8:8080   and the kernels of both ends, by their agents
   policy explain --trace 30 shop/web-7d9c5 shop/api-6f4b8:8080    on their node: the kernel's rules, and one packet
   policy explain --code E031
 
@@ -60,11 +61,18 @@ export function addExplain(program: Command, context: Context, finish: (code: Ex
     .option('--request-timeout <time>', 'longest wait for one answer: 30s, 2m (default: 30s)')
     .option('--source-dir <dir>', 'manifests of live objects: show file and line instead of the field')
     .addOption(
-      new Option('--installed <when>', "compare with this node's kernel: auto if an end is a pod of this node")
+      new Option(
+        '--installed <when>',
+        "compare with kernels: auto with this node's if a pod of it is an end; require: with a cluster those of both ends",
+      )
         .choices(['auto', 'off', 'require'])
         .default('auto'),
     )
-    .option('--node <name>', 'name of this node, as the API knows it (else what its agent says)')
+    .option(
+      '--node <name>',
+      'compare with the kernel of this node only; without a cluster the name of the node this is',
+    )
+    .option('--agent-namespace <name>', 'where the pods of the agent are, to ask other nodes', 'kube-system')
     .option('--agent <host:port>', 'where the agent of this node answers', '127.0.0.1:9478')
     .option('--trace [seconds]', "follow a real packet of this flow through this node's kernel (default: 5 s)")
     .addOption(new Option('--color <when>', 'colour the text').choices(['auto', 'always', 'never']).default('auto'))

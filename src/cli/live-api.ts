@@ -13,6 +13,8 @@ export interface Collection {
   readonly apiVersion: string;
   readonly plural: string;
   readonly namespace?: string;
+  /** Only objects with these labels, or fields that the server can select by. */
+  readonly selector?: { readonly labels?: string; readonly fields?: string };
 }
 
 /** An API server, and how long one answer of it may take. */
@@ -63,7 +65,12 @@ export async function readCollection(api: LiveApi, collection: Collection): Prom
   let token: string | undefined;
   let restarted = false;
   for (;;) {
-    const query = new URLSearchParams({ limit: String(pageSize), ...(token === undefined ? {} : { continue: token }) });
+    const query = new URLSearchParams({
+      limit: String(pageSize),
+      ...(collection.selector?.labels === undefined ? {} : { labelSelector: collection.selector.labels }),
+      ...(collection.selector?.fields === undefined ? {} : { fieldSelector: collection.selector.fields }),
+      ...(token === undefined ? {} : { continue: token }),
+    });
     const answer = await get(api, path, query);
     if (!answer.ok) {
       if (answer.status.code === 403) return { kind: 'forbidden' };

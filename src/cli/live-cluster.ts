@@ -43,6 +43,8 @@ export interface LiveObjects {
   /** What the footer calls it. */
   readonly name: string;
   readonly unread: Unread;
+  /** Open: whoever gets it closes it. */
+  readonly api: LiveApi;
 }
 
 /** Which kinds of objects a question asks a cluster for. */
@@ -82,8 +84,9 @@ export async function readLive(context: Context, flags: LiveFlags, question: Liv
   const access = await openAccess(options);
   try {
     return await new Reading({ access, timeoutMs, signal: context.signal }, context, flags).run(question);
-  } finally {
+  } catch (error) {
     access.close();
+    throw error;
   }
 }
 
@@ -231,6 +234,7 @@ class Reading {
     const decoded = decodeDocuments(documents);
     const sourced = withSources(decoded.objects, this.#context.cwd, this.#flags.sourceDir);
     return {
+      api: this.#api,
       name: this.#api.access.server,
       loaded: {
         objects: sourced.objects,

@@ -5,6 +5,7 @@ import { objectTitle } from '../source/object-name.ts';
 import type { Context } from './context.ts';
 import { loadInputs } from './explain/load-inputs.ts';
 import type { InputFlags } from './explain/load-inputs.ts';
+import type { LiveApi } from './live-api.ts';
 import type { LiveFlags } from './live-cluster.ts';
 
 /** Everything that says where the objects of a question come from. */
@@ -22,6 +23,8 @@ export type ExplainInputs =
       readonly namespace: string;
       /** Of a cluster only. */
       readonly unread?: Unread;
+      /** The cluster, for further questions; whoever gets it closes it. */
+      readonly api?: LiveApi;
     }
   | { readonly ok: false; readonly error: string };
 
@@ -55,6 +58,7 @@ export async function readInputs(context: Context, flags: ExplainSources, questi
       loaded: files === undefined ? live.loaded : over(live.loaded, files.loaded),
       names: [...(files?.names ?? []), live.name],
       unread: live.unread,
+      api: live.api,
     };
   } catch (error) {
     if (!isLiveFailure(error)) throw error;

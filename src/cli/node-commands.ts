@@ -5,6 +5,7 @@ import { agentOptionNames, agentOptions, flagOf, variableOf } from '../agent/opt
 import type { AgentFlags } from './commands/agent.ts';
 import type { CleanupFlags } from './commands/cleanup.ts';
 import type { DeniedFlags } from './commands/denied.ts';
+import type { InstalledCommandFlags } from './commands/installed.ts';
 import type { StatusFlags } from './commands/status.ts';
 import type { Context } from './context.ts';
 import type { ExitCode } from './exit-code.ts';
@@ -16,6 +17,7 @@ export function addNodeCommands(program: Command, context: Context, finish: Fini
   addAgent(program, context, finish);
   addStatus(program, context, finish);
   addDenied(program, context, finish);
+  addInstalled(program, context, finish);
   addCleanup(program, context, finish);
 }
 
@@ -75,7 +77,7 @@ function addressOption(context: Context): Option {
   return new Option('--address <host:port>', 'where the agent of this node answers').default(address);
 }
 
-/** `--address` and `--output`, as both commands that ask the agent know them. */
+/** `--address` and `--output`, as both commands that ask the agent for people know them. */
 function askingAgent(command: Command, context: Context): Command {
   return command
     .addOption(addressOption(context))
@@ -102,6 +104,17 @@ function addDenied(program: Command, context: Context, finish: Finish): void {
     .action(async (flags: DeniedFlags) => {
       const { deniedCommand } = await import('./commands/denied.ts');
       finish(await deniedCommand(context, flags));
+    });
+}
+
+function addInstalled(program: Command, context: Context, finish: Finish): void {
+  program
+    .command('installed')
+    .addOption(addressOption(context))
+    .description('the rules of this node as JSON: what policy explain --installed require asks every node for')
+    .action(async (flags: InstalledCommandFlags) => {
+      const { installedCommand } = await import('./commands/installed.ts');
+      finish(await installedCommand(context, flags));
     });
 }
 

@@ -150,6 +150,8 @@ export interface FlowStep {
   /** What the port stands for, if not one port: `any other TCP port`, `30000-32767`. */
   readonly ports?: string;
   readonly family: IpFamily | null;
+  /** The same flow in the other family, where its explanation is the same. */
+  readonly otherFamilies?: readonly FlowStep[];
   readonly verdict: Outcome;
   readonly codes: readonly ReasonCode[];
   readonly egress: SideExplanation;
@@ -238,7 +240,7 @@ export interface Explanation {
   readonly help: readonly string[];
   readonly inputs: InputCounts;
   /** What the rules in the kernel of a node do with the same flows, if they were asked. */
-  readonly installed?: Installed;
+  readonly installed?: readonly Installed[];
 }
 
 /** `shop/web-1`, `node/a`, `10.0.0.1`: an end in full. */

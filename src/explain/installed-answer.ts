@@ -1,4 +1,5 @@
 import type { FlowProtocol } from '../model/flow.ts';
+import type { IpFamily } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
 import type { TableFamily } from '../compiler/ruleset.ts';
 import type { Outcome } from './explanation.ts';
@@ -47,6 +48,7 @@ export interface InstalledFlow {
   readonly to: string;
   readonly protocol: FlowProtocol;
   readonly port: number | null;
+  readonly family: IpFamily;
   /** What packets meet; `null` if the rules cannot be followed. */
   readonly verdict: Outcome | null;
   /** What the policies say. */
@@ -71,8 +73,8 @@ export interface TracedPath {
 /** What was found on a node. */
 export interface Installed {
   readonly node: string;
-  /** `absent`: nothing is enforced here. */
-  readonly state: 'read' | 'absent';
+  /** `absent`: nothing is enforced there. `no-agent`: nobody there could be asked. */
+  readonly state: 'read' | 'absent' | 'no-agent';
   readonly flows: readonly InstalledFlow[];
   readonly warnings: readonly string[];
   readonly trace?: TracedPath;

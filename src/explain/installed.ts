@@ -12,8 +12,8 @@ import type { NodeName, PodKey } from '../model/names.ts';
 import type { Direction } from '../model/policy.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
-import { endTitle, worst } from './explanation.ts';
-import type { EndRef, Explanation, FlowStep, Outcome } from './explanation.ts';
+import { endTitle } from './explanation.ts';
+import type { FlowStep, Outcome } from './explanation.ts';
 import type { InstalledChain, InstalledDifference, InstalledFlow, InstalledStep } from './installed-answer.ts';
 
 /** A rule with what only the kernel knows. */
@@ -43,6 +43,7 @@ export function compareFlow(installed: InstalledNode, step: FlowStep, flow: Flow
     to: endTitle(step.to),
     protocol: step.protocol,
     port: step.port ?? null,
+    family: flow.family,
     policiesSay: step.verdict,
   };
   const { strange, node } = installed;
@@ -99,41 +100,6 @@ export function runInstalled(installed: InstalledNode, flow: Flow): Result<reado
     if (!(error instanceof BugError)) throw error;
     return err(error.message.replace(/^cannot simulate /, ''));
   }
-}
-
-/**
- * The answer of an explanation once the kernel was asked: what packets meet comes first, then what policies say. `met`
- * has the steps that were compared; `null` is a flow that could not be followed. The others keep their answer.
- */
-export function withInstalled(explanation: Explanation, met: ReadonlyMap<FlowStep, InstalledFlow>): Explanation {
-  const all = [...met.values()];
-  if (all.every(({ verdict, differences }) => verdict !== null && differences.length === 0)) return explanation;
-  const codes = explanation.codes.filter((code) => code !== 'E070');
-  const verdict = worstOf(explanation, (step) => {
-    const found = met.get(step);
-    return found === undefined ? step.verdict : (found.verdict ?? 'UNKNOWN');
-  });
-  return { ...explanation, verdict, codes: ['E070', ...codes] };
-}
-
-/** The answer where nothing is enforced on a node: what only its pods' policies deny may pass. */
-export function withNothingInstalled(explanation: Explanation, isHere: (end: EndRef) => boolean): Explanation {
-  if (explanation.verdict !== 'DENIED') return explanation;
-  const verdict = worstOf(explanation, (step) => {
-    const denied = [step.egress, step.ingress].filter((side) => side.verdict === 'deny');
-    return step.verdict === 'DENIED' && denied.every(({ subject }) => isHere(subject)) ? 'UNKNOWN' : step.verdict;
-  });
-  return verdict === 'UNKNOWN' ? { ...explanation, verdict, codes: ['E071'] } : explanation;
-}
-
-function worstOf({ steps, codes }: Explanation, outcomeOf: (step: FlowStep) => Outcome): Outcome {
-  const outcomes: Outcome[] = codes.includes('E061') ? ['UNKNOWN'] : [];
-  for (const step of steps) {
-    if (step.kind === 'flow') outcomes.push(outcomeOf(step));
-    // As in the answer itself, name resolution counts only where it is refused or undecided.
-    if (step.kind === 'dns' && (step.verdict === 'DENIED' || step.verdict === 'UNKNOWN')) outcomes.push(step.verdict);
-  }
-  return worst(outcomes);
 }
 
 function directionOf({ chain }: NodeOutcome): Direction {

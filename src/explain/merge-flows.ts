@@ -93,7 +93,9 @@ function mergeFamilies(flows: readonly ExplainedFlow[]): readonly ExplainedFlow[
   }
   return [...pairs.values()].flatMap((pair) => {
     const kinds = new Map(pair.map((flow) => [signature(flow), flow] as const).reverse());
-    if (kinds.size <= 1) return pair.slice(0, 1);
+    const [first, ...others] = pair;
+    if (first !== undefined && kinds.size <= 1)
+      return [others.length === 0 ? first : withStep(first, { otherFamilies: others.map(({ step }) => step) })];
     return pair.map((flow) =>
       withStep(flow, { remark: [flow.step.remark, flow.step.family].filter(Boolean).join(', ') }),
     );

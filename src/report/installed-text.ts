@@ -14,40 +14,81 @@ export interface InstalledStyle {
   readonly wide: boolean;
 }
 
-/** What the kernel of a node does with the flows: one paragraph, and one more for a traced packet. */
-export function renderInstalled(installed: Installed, style: InstalledStyle): readonly string[][] {
+/** What the kernels of nodes do with the flows: one paragraph, and one more for a traced packet. */
+export function renderInstalled(nodes: readonly Installed[], style: InstalledStyle): readonly string[][] {
   const { paint } = style;
-  const { node, state, flows, warnings, trace } = installed;
-  const lines =
-    state === 'absent'
-      ? [`installed: ${node} has no table nftpolicy; nothing is enforced there [E071]`]
-      : [`installed (inet nftpolicy on ${node})`];
-  for (const flow of flows) {
-    if (flows.length > 1) lines.push(`  -- ${flow.from} -> ${flow.to}  ${portText(flow)}`);
-    lines.push(...flowLines(flow, style));
+  const read = nodes.filter(({ state }) => state === 'read');
+  const lines = read.length === 0 ? [] : [`installed (inet nftpolicy on ${read.map(({ node }) => node).join(', ')})`];
+  const all = read.flatMap(({ node, flows }) => flows.map((flow) => ({ node, flow })));
+  const shown = style.wide ? all : all.filter(({ flow }) => !isLikeAnother(flow, all));
+  const titles = new Set(shown.map(({ flow }) => flowText(flow, shown)));
+  for (const title of titles) {
+    if (titles.size > 1) lines.push(`  -- ${title}`);
+    lines.push(
+      ...flowLines(
+        shown.filter(({ flow }) => flowText(flow, shown) === title),
+        style,
+      ),
+    );
   }
-  for (const text of warnings) lines.push(`  ${paint('care', 'warning:')} ${text}`);
-  const said = flows.filter(({ differences }) => differences.length > 0).map(({ policiesSay }) => policiesSay);
+  for (const { node, state } of nodes) {
+    if (state === 'absent') lines.push(`installed: ${node} has no table nftpolicy; nothing is enforced there [E071]`);
+    if (state === 'no-agent') lines.push(`installed: ${node} has no agent to ask [E071]`);
+  }
+  for (const { warnings } of nodes) for (const text of warnings) lines.push(`  ${paint('care', 'warning:')} ${text}`);
+  const said = all.filter(({ flow }) => flow.differences.length > 0).map(({ flow }) => flow.policiesSay);
   if (said.length > 0) lines.push(`policies say ${[...new Set(said)].join(', ')}`);
-  return trace === undefined ? [lines] : [lines, traceLines(trace, style)];
+  const traces = nodes.flatMap(({ trace }) => (trace === undefined ? [] : [traceLines(trace, style)]));
+  return [lines, ...traces];
+}
+
+/** One flow as one node treats it. */
+interface Found {
+  readonly node: string;
+  readonly flow: InstalledFlow;
+}
+
+/** In the other family, with nothing else to say than in the first. */
+function isLikeAnother(flow: InstalledFlow, all: readonly Found[]): boolean {
+  if (flow.verdict === null || flow.differences.length > 0) return false;
+  const first = all.find((found) => isSameFlow(found.flow, flow))?.flow;
+  return first !== undefined && first.family !== flow.family && first.verdict === flow.verdict;
+}
+
+function isSameFlow(a: InstalledFlow, b: InstalledFlow): boolean {
+  return a.from === b.from && a.to === b.to && a.protocol === b.protocol && a.port === b.port;
+}
+
+/** With the family where both are shown. */
+function flowText(flow: InstalledFlow, shown: readonly Found[]): string {
+  const both = shown.some((found) => isSameFlow(found.flow, flow) && found.flow.family !== flow.family);
+  return `${flow.from} -> ${flow.to}  ${portText(flow)}${both ? `  ${flow.family}` : ''}`;
 }
 
 function portText({ protocol, port }: InstalledFlow): string {
   return port === null ? protocol : `${protocol} ${port}`;
 }
 
-function flowLines(flow: InstalledFlow, style: InstalledStyle): readonly string[] {
+/** One flow on every node that was asked; the sender's side first, as the packet goes. */
+function flowLines(found: readonly Found[], style: InstalledStyle): readonly string[] {
   const { paint, wide } = style;
-  const lines = flow.why === undefined ? [] : [`  ${flow.why}`];
-  const rows = flow.chains.map(row);
+  const lines = found.flatMap(({ node, flow: { why } }) =>
+    why === undefined ? [] : [`  ${found.length > 1 ? `${node}  ` : ''}${why}`],
+  );
+  const all = found.flatMap(({ flow }) => flow.chains);
+  const chains = (['egress', 'ingress'] as const).flatMap((wanted) =>
+    all.filter(({ direction }) => direction === wanted),
+  );
+  const rows = chains.map(row);
   const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(0, ...rows.map((cells) => cells[column]?.length ?? 0)));
-  for (const [index, chain] of flow.chains.entries()) {
+  for (const [index, chain] of chains.entries()) {
     lines.push(`  ${(rows[index] ?? []).map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
     for (const { set, element } of chain.lookups)
       lines.push(`      set ${set} ${element === null ? 'misses' : `has ${element}`}`);
     if (wide) lines.push(...chain.path.map((step) => `      ${stepText(step)}`));
   }
-  for (const { node, text } of flow.differences) lines.push(`  ${paint('bad', `differs on ${node}:`)} ${text}`);
+  for (const { node, text } of found.flatMap(({ flow }) => flow.differences))
+    lines.push(`  ${paint('bad', `differs on ${node}:`)} ${text}`);
   return lines;
 }
 

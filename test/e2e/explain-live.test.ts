@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import { namespaceObject, podObject } from '../api-server/objects-for-tests.ts';
 import { TestApiServer } from '../api-server/server.ts';
 import type { Json, Plural } from '../api-server/truth.ts';
+import { compareSample, docCommands, docSample } from '../support/doc-samples.ts';
 import { runPolicy } from '../support/run-policy.ts';
 import type { CommandResult } from '../support/run-policy.ts';
 
@@ -76,6 +77,25 @@ describe('policy explain on a cluster', () => {
     expect(stdout).toContain('--> shop/web-egress#spec.egress[1].to[0].podSelector.matchLabels.app\n');
     expect(stdout).toMatch(/\d+ \| +port: 8080/);
     expect(stdout).toContain(`judged 1 policy, 2 pods, 0 services, 2 namespaces, 0 nodes from ${server.url}\n`);
+  });
+
+  /** What the command of a page prints here. */
+  const askSample = async (name: string): Promise<string> => {
+    const [command] = docCommands(docSample(name));
+    const { stdout, stderr } = await runPolicy(command?.args ?? [], {
+      cwd: directory,
+      env: { KUBECONFIG: kubeconfig },
+    });
+    expect(stderr).toBe('');
+    return stdout;
+  };
+
+  test('prints what the guide shows', async () => {
+    const fields = compareSample('live-fields', await askSample('live-fields'));
+    expect(fields.found).toBe(fields.shown);
+    server.forbidden.add('list networkpolicies');
+    const missing = compareSample('live-missing', await askSample('live-missing'));
+    expect(missing.found).toBe(missing.shown);
   });
 
   test('says the same in JSON that fits its schema', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { addressOf } from '../lab/pod.ts';
 import { CommandError } from '../lab/run.ts';
 import { createScenario } from '../lab/scenario.ts';
 import type { Scenario } from '../lab/scenario.ts';
+import { compareSample, docCommands, docSample } from '../support/doc-samples.ts';
 
 const policyFile = join(import.meta.dirname, '../../examples/01-database-api/policy.yaml');
 const bin = join(import.meta.dirname, '../../bin/policy.mjs');
@@ -19,7 +20,19 @@ const validate = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequir
 interface Answer {
   readonly verdict: string;
   readonly codes: readonly string[];
-  readonly installed: Installed | null;
+  /** Of this node, the only one that was asked. */
+  readonly installed: Installed | undefined;
+}
+
+const pageDirectory = '/etc/nftpolicy/manifests';
+
+/** What the command of a page prints on the node. */
+async function askSample({ node, manifests }: Scenario, name: string): Promise<string> {
+  const [command] = docCommands(docSample(name));
+  const args = (command?.args ?? []).map((word) => (word === pageDirectory ? manifests.path : word));
+  const policy = ['env', `NODE_NAME=${node.name}`, process.execPath, bin, ...args];
+  const printed = await node.run('sh', '-c', '"$@" || true', 'sh', ...policy);
+  return printed.replaceAll(manifests.path, pageDirectory);
 }
 
 describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mode) => {
@@ -47,9 +60,11 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
   const answer = async (...args: string[]): Promise<Answer & { readonly code: number | null }> => {
     const { code, out } = await explain('-o', 'json', ...args);
     const begin = out.indexOf('{');
-    const value = JSON.parse(out.slice(begin, out.lastIndexOf('}') + 1)) as Answer;
+    const value = JSON.parse(out.slice(begin, out.lastIndexOf('}') + 1)) as Omit<Answer, 'installed'> & {
+      readonly installed: readonly Installed[] | null;
+    };
     expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
-    return { code, ...value };
+    return { ...value, code, installed: value.installed?.[0] };
   };
   const deciding = (found: Answer): readonly string[] =>
     (found.installed?.flows ?? []).flatMap(({ chains }) =>
@@ -82,6 +97,9 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
     const veth = scenario.pods.database.hostInterface;
     expect(out).toMatch(new RegExp(`node-1 +ingress +chain pod-${veth}-ingress +handle \\d+ +drop +\\d+ packets?`));
     expect(out).not.toContain('differs on');
+    if (mode === 'bridged') return;
+    const sample = compareSample('node-denied', await askSample(scenario, 'node-denied'));
+    expect(sample.found).toBe(sample.shown);
   });
 
   test('traces a real packet over the rules that are listed', async () => {
@@ -102,6 +120,15 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
       expect(trace?.kernel.at(-1)?.verdict).toBe(last);
     }
     expect(await scenario.node.run('nft', 'list', 'tables')).not.toContain('nftpolicy-trace');
+  });
+
+  test.runIf(mode === 'routed')('prints a trace as the guide shows it', async () => {
+    const asking = askSample(scenario, 'trace');
+    const world = { done: false };
+    void asking.finally(() => (world.done = true));
+    while (!world.done) await connect('web');
+    const { shown, found } = compareSample('trace', await asking);
+    expect(found).toBe(shown);
   });
 
   test('says so when no packet comes in time', async () => {
@@ -193,5 +220,51 @@ describe.each(['routed', 'bridged'] as const)('policy explain on a %s node', (mo
     await scenario.node.nft('table inet nftpolicy-trace { }\ntable bridge nftpolicy-trace { }\n');
     await scenario.node.run(process.execPath, bin, 'cleanup');
     expect(await scenario.node.run('nft', 'list', 'tables')).not.toContain('nftpolicy');
+  });
+});
+
+describe('policy explain beside an agent that cannot write', () => {
+  let scenario: Scenario;
+
+  beforeAll(async () => {
+    scenario = await createScenario('routed');
+    scenario.manifests.writeText('policy.yaml', readFileSync(policyFile, 'utf8'));
+  });
+  afterAll(async () => {
+    await scenario?.lab.close();
+  });
+
+  test('names the failure of its last apply, and the verdict is that of the older rules', async () => {
+    const { node, manifests } = scenario;
+    const bin = join(node.directory, 'bin');
+    const full = join(node.directory, 'full');
+    mkdirSync(bin);
+    // A kernel that takes no more rules: whatever would add some is refused, listing goes on.
+    const script = `#!/bin/sh
+for file; do :; done
+if [ -e ${full} ] && grep -q '"add"' "$file" 2>/dev/null; then
+  echo 'Error: Could not process rule: No space left on device' >&2
+  exit 1
+fi
+PATH=$(echo "$PATH" | sed 's,^[^:]*:,,')
+exec nft "$@"
+`;
+    writeFileSync(join(bin, 'nft'), script);
+    chmodSync(join(bin, 'nft'), 0o755);
+    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+    const agent = await LabAgent.launch(node, [`--manifests=${manifests.path}`], { env });
+    writeFileSync(full, '');
+    manifests.apply({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'open', namespace: 'default' },
+      spec: {
+        podSelector: { matchLabels: { 'app-component': 'database' } },
+        ingress: [{ from: [{ podSelector: {} }] }],
+      },
+    });
+    await agent.logged(({ level, msg }) => level === 'error' && msg.includes('No space left'));
+    const sample = compareSample('node-differs', await askSample(scenario, 'node-differs'));
+    expect(sample.found).toBe(sample.shown);
   });
 });

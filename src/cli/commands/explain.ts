@@ -26,6 +26,7 @@ import { asksKernel } from '../explain/kernel-question.ts';
 import { loadInputs } from '../explain/load-inputs.ts';
 import type { LiveFlags } from '../live-cluster.ts';
 import { asksCluster, readInputs } from '../load-explain-inputs.ts';
+import type { ExplainInputs } from '../load-explain-inputs.ts';
 import type { InstalledFlags } from './explain-installed.ts';
 
 /** Arguments of `policy explain`. */
@@ -73,6 +74,26 @@ export async function explainCommand(context: Context, options: ExplainOptions):
   if (typeof written === 'string') return refuse(written);
   const inputs = await readInputs(context, options, written);
   if (!inputs.ok) return refuse(inputs.error);
+  try {
+    return await answer(context, options, { inputs, written, live, trace }, refuse);
+  } finally {
+    inputs.api?.access.close();
+  }
+}
+
+interface Asked {
+  readonly inputs: ExplainInputs & { readonly ok: true };
+  readonly written: Question;
+  readonly live: boolean;
+  readonly trace: number | undefined;
+}
+
+async function answer(
+  context: Context,
+  options: ExplainOptions,
+  { inputs, written, live, trace }: Asked,
+  refuse: (message: string) => ExitCode,
+): Promise<ExitCode> {
   const question = { ...written, namespace: inputs.namespace };
   context.stderr.write(renderDiagnostics(inputs.loaded.diagnostics));
   if (inputs.loaded.diagnostics.some(({ code }) => code === 'I001')) return refuse('not all inputs could be read');
@@ -82,14 +103,16 @@ export async function explainCommand(context: Context, options: ExplainOptions):
   const cluster = fileCluster(inputs.loaded, inputs.names);
   const operator = { policeNodeEgress: options.policeNodeEgress };
   const inPlace = (error: string): string => (live ? error.replaceAll('in the manifests', 'in the cluster') : error);
-  const answer = explain(cluster, question, operator);
+  const now = explain(cluster, question, operator);
   const change = toChange(context, cluster, question.namespace, options);
   if (typeof change === 'string') return refuse(inPlace(change));
   if (change === undefined) {
-    if (!answer.ok) return refuse(inPlace(answer.error));
-    const told = known(answer.value, inputs.unread);
+    if (!now.ok) return refuse(inPlace(now.error));
+    const told = known(now.value, inputs.unread);
     const found = asksKernel(context, cluster, told, options)
-      ? await (await import('./explain-installed.ts')).askInstalled(context, cluster, told, { ...options, trace })
+      ? await (
+          await import('./explain-installed.ts')
+        ).askInstalled(context, cluster, told, { ...options, trace }, inputs.api)
       : told;
     print(context, options, found);
     return toExit(found.verdict, options.expect);
@@ -98,7 +121,7 @@ export async function explainCommand(context: Context, options: ExplainOptions):
   const after = explain(changed, question, operator);
   if (!after.ok) return refuse(inPlace(after.error));
   const told = known(after.value, inputs.unread);
-  print(context, options, told, answer.ok ? known(answer.value, inputs.unread) : undefined);
+  print(context, options, told, now.ok ? known(now.value, inputs.unread) : undefined);
   return toExit(told.verdict, options.expect);
 }
 

@@ -5,10 +5,10 @@ import type { Explanation } from '../../explain/explanation.ts';
 import { nodesOf } from '../../explain/installed-flow.ts';
 import type { Context } from '../context.ts';
 
-/** The flags that ask about the node this runs on. */
+/** The flags that ask about nodes. */
 export interface KernelFlags {
   readonly installed: 'auto' | 'off' | 'require';
-  /** The name of this node; else what its agent calls it, `NODE_NAME` or the host's name. */
+  /** The one node to ask. Without a cluster the name of this one; else what its agent calls it, or {@link ownName}. */
   readonly node?: string;
   /** As given on the command line. */
   readonly trace?: unknown;
@@ -20,14 +20,14 @@ export function insistsOnKernel({ installed, node, trace }: KernelFlags): boolea
 }
 
 /** What this node is called, as far as that is known without its agent. */
-export function guessNode({ env }: Context, { node }: KernelFlags): string {
-  return node ?? env['NODE_NAME'] ?? hostname();
+export function ownName({ env }: Context): string {
+  return env['NODE_NAME'] ?? hostname();
 }
 
-/** Whether the kernel of this node has a say: it was asked for, or a pod of this node is at an end. */
+/** Whether kernels have a say: they were asked for, or a pod of this node is at an end. */
 export function asksKernel(context: Context, cluster: Cluster, { steps }: Explanation, flags: KernelFlags): boolean {
   if (insistsOnKernel(flags)) return true;
   if (flags.installed === 'off') return false;
-  const guess = guessNode(context, flags);
-  return steps.some((step) => step.kind === 'flow' && nodesOf(cluster, step).some((name) => name === guess));
+  const own = ownName(context);
+  return steps.some((step) => step.kind === 'flow' && nodesOf(cluster, step).some((name) => name === own));
 }

@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 import { answerControl } from '../../api-server/control.ts';
 import type { Control } from '../../api-server/control.ts';
+import type { ExecResult } from '../../api-server/exec.ts';
 import { TestApiServer } from '../../api-server/server.ts';
 import { collections } from '../../api-server/truth.ts';
 import type { Json, Plural } from '../../api-server/truth.ts';
@@ -19,6 +22,8 @@ export type Request =
   | { readonly do: 'remove'; readonly refs: readonly Ref[] }
   | { readonly do: 'objects' }
   | { readonly do: 'stop' | 'start' | 'restart' }
+  /** Containers are the network namespaces of their nodes, with this checkout's programs. */
+  | { readonly do: 'containers'; readonly nodes: Readonly<Record<string, string>> }
   | { readonly do: 'control'; readonly control: Control };
 
 /*
@@ -68,9 +73,31 @@ async function perform(request: Request): Promise<unknown> {
       await server.restart();
       running = true;
       return null;
+    case 'containers':
+      server.exec = ({ pod, command, signal }) => {
+        const { nodeName = '' } = pod['spec'] as { readonly nodeName?: string };
+        return runOnNode(request.nodes[nodeName] ?? '', command, signal);
+      };
+      return null;
     case 'control':
       return answerControl(server, request.control);
   }
+}
+
+/** Runs a program of a container; its `policy` is ours. */
+async function runOnNode(
+  netns: string,
+  [program = '', ...args]: readonly string[],
+  signal: AbortSignal,
+): Promise<ExecResult> {
+  const bin = fileURLToPath(new URL('../../../bin/policy.mjs', import.meta.url));
+  const command = program === 'policy' ? [process.execPath, bin, ...args] : [program, ...args];
+  const options = { signal, maxBuffer: 1 << 28 };
+  return await new Promise((resolve) => {
+    execFile('ip', ['netns', 'exec', netns, ...command], options, (error, stdout, stderr) => {
+      resolve({ exitCode: typeof error?.code === 'number' ? error.code : error === null ? 0 : 137, stdout, stderr });
+    });
+  });
 }
 
 /** Creates or replaces; an object with another uid is another object. */

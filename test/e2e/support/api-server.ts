@@ -74,6 +74,11 @@ export class LabApiServer {
     await this.#ask({ do: 'restart' });
   }
 
+  /** From now on programs run in the containers of these nodes' pods: in their network namespaces. */
+  async runContainers(nodes: readonly LabNode[]): Promise<void> {
+    await this.#ask({ do: 'containers', nodes: Object.fromEntries(nodes.map(({ name, netns }) => [name, netns])) });
+  }
+
   async control(control: Control): Promise<void> {
     await this.#ask({ do: 'control', control });
   }
