@@ -48,29 +48,6 @@ function validate(schema: string, text: string): unknown {
   return check.errors;
 }
 
-/** The commands in a page and what it says they print. */
-function examplesIn(page: string): { command: string; output: string }[] {
-  const text = readFileSync(join(root, page), 'utf8');
-  return [...text.matchAll(/```console\n\$ policy (.*)\n([^`]*)```/g)].map(([, command = '', output = '']) => ({
-    command,
-    output,
-  }));
-}
-
-describe('every example of the documentation prints what the page says', () => {
-  const pages = ['examples/02-diff/README.md', 'docs/guides/diff.md', 'docs/guides/map.md'];
-  const all = pages.flatMap((page) => examplesIn(page).map((found) => ({ page, ...found })));
-
-  test('each page has one', () => {
-    expect(new Set(all.map(({ page }) => page))).toEqual(new Set(pages));
-  });
-
-  test.each(all)('$page: policy $command', async ({ command, output }) => {
-    const argv = command.split(' ').map((word) => (word.startsWith('examples/') ? join(root, word) : word));
-    expect((await policy(...argv)).out).toBe(output);
-  });
-});
-
 describe('policy diff', () => {
   test.each([
     ['any', 1],
