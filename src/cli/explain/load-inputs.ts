@@ -60,6 +60,12 @@ function renderKustomization(
     };
   }
   if (result.status !== 0)
-    return { ok: false, error: `kubectl kustomize ${directory} failed: ${result.stderr.trim()}` };
+    return { ok: false, error: `kubectl kustomize ${directory} failed: ${kubectlReason(result.stderr)}` };
   return { ok: true, text: result.stdout };
+}
+
+/** Without the time and place of kubectl's own source that its log lines begin with. */
+function kubectlReason(stderr: string): string {
+  const [, quoted] = /^E\d{4} .*? err=("(?:[^"\\]|\\.)*")$/m.exec(stderr) ?? [];
+  return quoted === undefined ? stderr.trim().replace(/^error: /, '') : quoted.slice(1, -1).replaceAll('\\"', '"');
 }
