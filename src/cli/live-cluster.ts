@@ -2,7 +2,8 @@ import { parseKind } from '../explain/kinds.ts';
 import type { EndKind } from '../explain/kinds.ts';
 import type { Unread } from '../explain/unread.ts';
 import { parseCidr } from '../model/cidr.ts';
-import { parseIp } from '../model/ip.ts';
+import { familyOf, parseIp } from '../model/ip.ts';
+import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { AccessError } from '../source/kubernetes/access.ts';
 import { defaultNamespace, openAccess, parseRequestTimeout } from '../source/kubernetes/open-access.ts';
 import type { AccessOptions } from '../source/kubernetes/open-access.ts';
@@ -77,7 +78,7 @@ export async function liveNamespace(context: Context, flags: LiveFlags): Promise
 
 /**
  * Reads what the question needs: namespaces, nodes, the pods and policies of the namespaces of both ends, Services only
- * if one is asked; all pods if an end is an address. Throws LiveError or AccessError.
+ * if one or an address is asked; all pods if an end is a block. Throws LiveError or AccessError.
  */
 export async function readLive(context: Context, flags: LiveFlags, question: LiveQuestion): Promise<LiveObjects> {
   const { requestTimeoutMs: timeoutMs = 0, ...options } = accessOptions(context, flags);
@@ -132,26 +133,31 @@ class Reading {
     const ends = [question.from, question.to].map((text) => scopeOf(text, question.namespace));
     const spaces = new Set(ends.flatMap((end) => (end.kind === 'object' ? [end.namespace] : [])));
     const asksService = ends.some((end) => end.kind === 'object' && end.object === 'Service');
-    const everything = ends.some((end) => end.kind === 'address' || end.kind === 'block');
+    const addresses = ends.flatMap((end) => (end.kind === 'address' ? [end.address] : []));
+    const hasBlock = ends.some(({ kind }) => kind === 'block');
     if (asksService && question.dnsNamespace !== undefined) spaces.add(question.dnsNamespace);
+    const named = [...spaces];
 
+    const anyService = addresses.length > 0 || hasBlock;
     const [pods, services] = await Promise.all([
-      everything ? this.#everywhere('Pod', spaces) : this.#inEach('Pod', spaces),
-      everything ? this.#everywhere('Service', spaces) : asksService ? this.#inEach('Service', spaces) : [],
-      this.#readNodes(),
+      hasBlock ? this.#everywhere('Pod', spaces) : this.#podsAt(addresses, spaces),
+      anyService ? this.#everywhere('Service', spaces) : asksService ? this.#inEach('Service', spaces) : [],
+      hasBlock ? [] : this.#inEach('Pod', named),
+      hasBlock || addresses.length === 0 ? this.#readNodes() : undefined,
       ...ends.map((end) => this.#readWorkload(end)),
     ]);
-    for (const end of ends) {
-      if (end.kind !== 'address') continue;
-      for (const owner of [...pods, ...services]) if (hasAddress(owner, end.address)) spaces.add(namespaceOf(owner));
-    }
+    for (const address of addresses)
+      for (const owner of [...pods, ...services]) if (hasAddress(owner, address)) spaces.add(namespaceOf(owner));
     const translated = asksService || services.some((service) => spaces.has(namespaceOf(service)));
     await Promise.all([
+      hasBlock
+        ? []
+        : this.#inEach(
+            'Pod',
+            [...spaces].filter((space) => !named.includes(space)),
+          ),
       this.#readNamespaces(spaces),
-      this.#readPolicies(
-        spaces,
-        ends.some(({ kind }) => kind === 'block'),
-      ),
+      this.#readPolicies(spaces, hasBlock),
       translated ? this.#inEach('EndpointSlice', spaces) : [],
     ]);
     return this.#loaded();
@@ -170,8 +176,21 @@ class Reading {
     return await this.#inEach(kind, spaces);
   }
 
-  async #readNodes(): Promise<void> {
-    if ((await this.#tryList('Node')) === undefined) this.#owners = true;
+  async #readNodes(): Promise<readonly RawObject[] | undefined> {
+    const nodes = await this.#tryList('Node');
+    if (nodes === undefined) this.#owners = true;
+    return nodes;
+  }
+
+  /** The pods with these addresses, and the nodes. Without knowing that one selector finds them: all pods. */
+  async #podsAt(addresses: readonly IpAddress[], spaces: ReadonlySet<string>): Promise<readonly RawObject[]> {
+    if (addresses.length === 0) return [];
+    const [nodes, ...found] = await Promise.all([
+      this.#readNodes(),
+      ...addresses.map((address) => this.#tryList('Pod', undefined, { fields: `status.podIP=${address}` })),
+    ]);
+    const primary = addresses.every((address) => nodes !== undefined && isPrimaryFamily(nodes, familyOf(address)));
+    return primary && found.every((list) => list !== undefined) ? found.flat() : await this.#everywhere('Pod', spaces);
   }
 
   /** All of them; without that right only those that matter, one by one. */
@@ -213,8 +232,16 @@ class Reading {
   }
 
   /** `undefined` if it may not be read, which is remembered with what would help. */
-  async #tryList(kind: Kind, namespace?: string): Promise<readonly RawObject[] | undefined> {
-    const collection: Collection = { ...kinds[kind], ...(namespace === undefined ? {} : { namespace }) };
+  async #tryList(
+    kind: Kind,
+    namespace?: string,
+    selector?: Collection['selector'],
+  ): Promise<readonly RawObject[] | undefined> {
+    const collection: Collection = {
+      ...kinds[kind],
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(selector === undefined ? {} : { selector }),
+    };
     const answer = await readCollection(this.#api, collection);
     if (answer.kind === 'forbidden') {
       this.#help.add(grantText(collection));
@@ -254,7 +281,7 @@ class Reading {
 /** What of a cluster the text of an end leads to. */
 type EndScope =
   | { readonly kind: 'object'; readonly object: EndKind; readonly namespace: string; readonly name: string }
-  | { readonly kind: 'address'; readonly address: string }
+  | { readonly kind: 'address'; readonly address: IpAddress }
   | { readonly kind: 'block' | 'node' };
 
 /** As `locate` reads it: in `a/b` a kind wins over a namespace. */
@@ -295,6 +322,25 @@ function titleOf(raw: RawObject): string {
 function placeName(raw: RawObject): string {
   const { name, namespace } = metadataOf(raw);
   return namespace === undefined ? `${String(raw['kind']).toLowerCase()}/${name}` : `${namespace}/${name}`;
+}
+
+/**
+ * Whether `status.podIP`, the only address that a field selector knows, is every pod's address of this family: a kubelet
+ * puts the family of its node's first address first.
+ */
+function isPrimaryFamily(nodes: readonly RawObject[], family: IpFamily): boolean {
+  const families = nodes.map((raw) => {
+    const status = raw['status'] as { readonly addresses?: readonly NodeAddress[] } | undefined;
+    const first = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+    const address = first === undefined ? undefined : parseIp(first);
+    return address === undefined ? undefined : familyOf(address);
+  });
+  return families.length > 0 && families.every((found) => found === family);
+}
+
+interface NodeAddress {
+  readonly type?: string;
+  readonly address?: string;
 }
 
 /** Whether a pod, or a Service by any of its addresses, has this address. The text is canonical on our side only. */

@@ -43,6 +43,8 @@ export interface TestApiServerOptions {
 /** One request as it was received, for assertions. */
 export interface SeenRequest extends RequestFacts {
   readonly query: URLSearchParams;
+  /** Absent for the whole cluster. */
+  readonly namespace?: string;
   readonly user: string;
 }
 
@@ -176,7 +178,8 @@ export class TestApiServer {
     if (route === undefined) return answerElsewhere(url.pathname, response);
     const facts = factsOf(request.method ?? 'GET', route, url.searchParams);
     const user = this.#userOf(request);
-    this.requests.push({ ...facts, query: url.searchParams, user: user ?? '' });
+    const place = route.namespace === undefined ? {} : { namespace: route.namespace };
+    this.requests.push({ ...facts, ...place, query: url.searchParams, user: user ?? '' });
     const fault = this.faults.next(facts) ?? this.plan?.next(facts);
     if (playBeforeAnswer(response, fault)) return;
     if (user === undefined) return sendStatus(response, 401, 'Unauthorized', 'Unauthorized');

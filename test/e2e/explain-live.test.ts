@@ -127,6 +127,61 @@ describe('policy explain on a cluster', () => {
     expect(code).toBe(1);
   });
 
+  describe('with an address', () => {
+    const node = (name: string, ...addresses: readonly string[]): Json => ({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name },
+      status: { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) },
+    });
+    /** How pods were listed: `NAMESPACE or * SELECTOR`. */
+    const podLists = (): readonly string[] =>
+      server.requests
+        .filter(({ verb, plural }) => verb === 'list' && plural === 'pods')
+        .map(({ namespace, query }) => [namespace ?? '*', query.get('fieldSelector') ?? 'all'].join(' '))
+        .sort();
+    beforeEach(() => {
+      server.truth.create('nodes', node('node-a', '192.168.0.1', 'fd00::1'));
+      server.truth.update('pods', {
+        ...podObject({ name: 'gateway-0', namespace: 'payments', labels: { app: 'gateway' }, node: 'node-b' }),
+        status: { phase: 'Running', podIP: '10.244.2.12', podIPs: [{ ip: '10.244.2.12' }, { ip: 'fd00:244:2::12' }] },
+      });
+    });
+
+    test('asks for its owner, and then for the namespace of that', async () => {
+      const { stdout } = await ask('10.244.1.10', '10.244.2.12:8080');
+      expect(stdout).toMatch(/^DENIED\[E011\] {2}shop\/web-1 -> payments\/gateway-0/);
+      expect(podLists()).toEqual([
+        '* status.podIP=10.244.1.10',
+        '* status.podIP=10.244.2.12',
+        'payments all',
+        'shop all',
+      ]);
+    });
+
+    test('knows a stranger, and a pod besides, from as little', async () => {
+      const { stdout } = await ask('shop/web-1', '203.0.113.9:443');
+      expect(stdout).toContain('ingress to 203.0.113.9: not policed');
+      expect(podLists()).toEqual(['* status.podIP=203.0.113.9', 'shop all']);
+    });
+
+    test('of the other family reads all pods: their second addresses cannot be selected', async () => {
+      const { stdout } = await ask('fd00:99::1', '[fd00:244:2::12]:8080');
+      expect(stdout).toContain('fd00:99::1 -> payments/gateway-0');
+      expect(podLists()).toContain('* all');
+    });
+
+    test('reads all pods where nodes differ, or cannot be read', async () => {
+      server.truth.create('nodes', node('node-b', 'fd00::2', '192.168.0.2'));
+      await ask('shop/web-1', '10.244.2.12:8080');
+      expect(podLists()).toContain('* all');
+      server.requests.length = 0;
+      server.forbidden.add('list nodes');
+      await ask('shop/web-1', '10.244.2.12:8080');
+      expect(podLists()).toContain('* all');
+    });
+  });
+
   test('takes the namespace of the context where none is given', async () => {
     const config = server.kubeconfig();
     const withNamespace = JSON.parse(config) as { contexts: { context: { namespace?: string } }[] };
