@@ -135,6 +135,16 @@ describe('ends', () => {
       args: ['-n', 'shop', 'client', 'web-5d8f-aaaaa:80', '--without', 'netpol/shop/nothing'],
       says: 'there is no NetworkPolicy shop/nothing',
     },
+    {
+      name: 'a misspelt object of --without',
+      args: ['-n', 'shop', 'client', 'web-5d8f-aaaaa:80', '--without', 'netpol/wbe'],
+      says: 'there is no NetworkPolicy shop/wbe in the manifests; did you mean netpol/shop/web?',
+    },
+    {
+      name: 'a workload that --without cannot leave out',
+      args: ['-n', 'shop', 'client', 'web-5d8f-aaaaa:80', '--without', 'deploy/web'],
+      says: 'of a netpol, pod, svc, ns or node, not deploy/web',
+    },
   ])('$name is a usage error that helps', async ({ args, says }) => {
     const { code, stdout, stderr } = await ask(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -21,13 +21,21 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-async function policy(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+const policy = async (...argv: string[]): Promise<Answer> => await policyIn(root, argv);
+
+interface Answer {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function policyIn(cwd: string, argv: readonly string[]): Promise<Answer> {
   let [out, err] = ['', ''];
   const code = await run(argv, {
     stdout: { write: (text) => void (out += text), isTerminal: false },
     stderr: { write: (text) => void (err += text), isTerminal: false },
     env: {},
-    cwd: root,
+    cwd,
     readStdin: () => '',
     signal: new AbortController().signal,
   });
@@ -117,6 +125,27 @@ describe('policy diff', () => {
     expect(err).toContain('note: two pods each stand for the templates of shop/web; their addresses are unknown');
     expect(out).toMatch(/^\+ 10\.0\.0\.0\/8 -> shop\/web +all +newly allowed$/m);
     expect(out).toMatch(/^\+ shop\/web -> shop\/web +all +may pass now \(facts are missing\)$/m);
+  });
+
+  test('names some of many workloads, once for both states', async () => {
+    const text = Array.from({ length: 9 }, (_, index) => deployment.replaceAll('web', `web-${index}`)).join('---\n');
+    const many = file('many.yaml', text);
+    const { err } = await policy(
+      'diff',
+      '-f',
+      many,
+      file('shut-0.yaml', isolate('web-0')),
+      file('none.yaml', isolate('x')),
+    );
+    const names = Array.from({ length: 6 }, (_, index) => `shop/web-${index}`).join(', ');
+    const note = `note: two pods each stand for the templates of ${names}, 3 more; their addresses are unknown\n`;
+    expect(err.split('note: ')).toHaveLength(2);
+    expect(err).toContain(note);
+  });
+
+  test('finds files from where it was started', async () => {
+    const same = await policyIn(example, ['diff', '-f', 'cluster.yaml', 'old', 'old']);
+    expect(same).toEqual({ code: 0, out: 'no flow changes\n', err: '' });
   });
 
   test('prints JSON by its schema', async () => {

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+
 import { templatePods } from '../explain/template-pods.ts';
 import type { ModelObject } from '../model/snapshot.ts';
 import { renderDiagnostics } from '../report/diagnostics.ts';
@@ -28,32 +30,48 @@ const unreadable: ReadonlySet<string> = new Set(['I001', 'I002', 'I003']);
  */
 export function loadInputs(context: Context, inputs: StateInputs): LoadedInputs | undefined {
   const stdin = inputs.paths.includes('-') ? { stdin: context.readStdin() } : {};
-  const { objects, others, diagnostics } = loadManifests({ ...inputs, ...stdin });
+  const { objects, others, diagnostics } = loadManifests({ ...inputs, ...stdin, ...placeOf(context) });
   context.stderr.write(renderDiagnostics(diagnostics));
   if (diagnostics.some(({ code, severity }) => severity === 'error' && unreadable.has(code))) return undefined;
   return { objects: objects.map(({ object }) => object), others };
 }
 
 /**
- * The objects of a state: of two with one name the later counts, and workloads without live pods get two from their
- * template. Says which, because nobody knows the addresses of those.
+ * The objects of states, each of several parts: of two with one name the later counts, and workloads without live pods get
+ * two from their template. Says which, once for all states, because nobody knows the addresses of those.
  */
-export function assembleState(context: Context, ...parts: readonly LoadedInputs[]): readonly ModelObject[] {
-  const objects = lastOfEachName(parts.flatMap((part) => part.objects));
-  const made = templatePods(
-    snapshotOf(objects),
-    parts.flatMap(({ others }) => others),
-  );
-  if (made.length > 0) {
-    const names = [...new Set(made.map(({ namespace, owner }) => `${namespace}/${owner?.name ?? ''}`))].sort();
-    context.stderr.write(
-      `note: two pods each stand for the templates of ${names.join(', ')}; their addresses are unknown\n`,
+export function assembleStates(
+  context: Context,
+  states: readonly (readonly LoadedInputs[])[],
+): readonly (readonly ModelObject[])[] {
+  const standIns = new Set<string>();
+  const assembled = states.map((parts) => {
+    const objects = lastOfEachName(parts.flatMap((part) => part.objects));
+    const made = templatePods(
+      snapshotOf(objects),
+      parts.flatMap(({ others }) => others),
     );
-  }
-  return [...objects, ...made];
+    for (const { namespace, owner } of made) standIns.add(`${namespace}/${owner?.name ?? ''}`);
+    return [...objects, ...made];
+  });
+  const names = [...standIns].sort();
+  const shown = names.length > maxNames ? [...names.slice(0, maxNames), `${names.length - maxNames} more`] : names;
+  if (names.length > 0)
+    context.stderr.write(
+      `note: two pods each stand for the templates of ${shown.join(', ')}; their addresses are unknown\n`,
+    );
+  return assembled;
 }
+
+/** Names in a note before they are only counted. */
+const maxNames = 6;
 
 /** Objects of which the later of two with one name counts. */
 export function lastOfEachName(objects: readonly ModelObject[]): readonly ModelObject[] {
   return [...new Map(objects.map((object) => [objectTitle(object), object])).values()];
+}
+
+/** Where relative paths begin; names in messages stay as they were given. */
+function placeOf({ cwd }: Context): { readonly cwd?: string } {
+  return resolve(cwd) === process.cwd() ? {} : { cwd };
 }

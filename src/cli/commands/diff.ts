@@ -9,7 +9,7 @@ import { snapshotOf } from '../../source/store.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
-import { assembleState, lastOfEachName, loadInputs } from '../load-state.ts';
+import { assembleStates, lastOfEachName, loadInputs } from '../load-state.ts';
 
 /** Arguments of `policy diff`. */
 export interface DiffOptions {
@@ -36,8 +36,10 @@ export function diffCommand(context: Context, options: DiffOptions): ExitCode {
   if (base === undefined || before === undefined || after === undefined) {
     return refuse('some input cannot be read: nothing is said about the rest');
   }
-  const old = assembleState(context, base, before);
-  const now = assembleState(context, base, after);
+  const [old = [], now = []] = assembleStates(context, [
+    [base, before],
+    [base, after],
+  ]);
   const states = [borrow(context, 'OLD', old, now), borrow(context, 'NEW', now, old)] as const;
   if (!states.some((objects) => objects.some(({ kind }) => kind === 'Pod'))) {
     return refuse('there are no pods: give those of the cluster with -f');

@@ -6,6 +6,7 @@ import { explain } from '../../explain/explain.ts';
 import type { Question } from '../../explain/explain.ts';
 import type { Explanation, Outcome } from '../../explain/explanation.ts';
 import { parseKind } from '../../explain/kinds.ts';
+import { didYouMean } from '../../explain/locate.ts';
 import { parseTarget } from '../../explain/question.ts';
 import type { FlowProtocol } from '../../model/flow.ts';
 import { renderDiagnostics } from '../../report/diagnostics.ts';
@@ -192,8 +193,16 @@ function toChange(
   const remove = new Set<string>();
   for (const text of without) {
     const title = toTitle(text, namespace);
-    if (title === undefined) return `--without takes KIND/NAMESPACE/NAME or KIND/NAME, not ${text}`;
-    if (!titles.has(title)) return `--without ${text}: there is no ${title} in the manifests`;
+    if (title === undefined)
+      return `--without takes KIND/NAMESPACE/NAME or KIND/NAME of a netpol, pod, svc, ns or node, not ${text}`;
+    if (!titles.has(title)) {
+      const [kind = '', name = ''] = title.split(' ');
+      const [word = ''] = text.split('/');
+      const others = [...titles].flatMap((other) =>
+        other.startsWith(`${kind} `) ? [other.slice(kind.length + 1)] : [],
+      );
+      return `--without ${text}: there is no ${title} in the manifests${didYouMean(name, others, (other) => `${word}/${other}`)}`;
+    }
     remove.add(title);
   }
   return { ...(inputs === undefined ? {} : { apply: inputs.loaded }), remove, names: inputs?.names ?? [] };

@@ -8,7 +8,7 @@ import { snapshotOf } from '../../source/store.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
-import { assembleState, loadInputs } from '../load-state.ts';
+import { assembleStates, loadInputs } from '../load-state.ts';
 
 /** Arguments of `policy map`. */
 export interface MapOptions {
@@ -32,7 +32,8 @@ export function mapCommand(context: Context, options: MapOptions): ExitCode {
   if (options.filename.length === 0) return refuse('no manifests: give files or directories with -f');
   const inputs = loadInputs(context, { paths: options.filename, recursive: options.recursive });
   if (inputs === undefined) return refuse('some input cannot be read: nothing is said about the rest');
-  const map = mapFlows(snapshotOf(assembleState(context, inputs)));
+  const [state = []] = assembleStates(context, [[inputs]]);
+  const map = mapFlows(snapshotOf(state));
   if (!map.ends.some(({ kind }) => kind === 'pods')) return refuse('the manifests hold no pods with flows');
 
   const wanted: Record<'from' | 'to', Set<number> | undefined> = { from: undefined, to: undefined };
