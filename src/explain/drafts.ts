@@ -85,12 +85,15 @@ export function newRuleDraft(
   return undefined;
 }
 
-/** An unlabelled pod cannot be told from its neighbours: a rule that reaches it reaches them all. */
+/** With what else the rule opens: for all pods of a policy without selector, and to all neighbours of a pod without labels. */
 function newRuleHelp(policy: NetworkPolicy, context: FlowContext, direction: Direction): string {
   const { end } = otherOf(context, direction);
-  const rule = `add a rule to ${policy.key}`;
-  if (end.kind !== 'pod' || end.pod.labels.size > 0) return rule;
-  return `${rule}; ${unlabelledWarning(end.pod.name)}`;
+  const self = shortName(direction === 'egress' ? context.from : context.to);
+  const parts = [`add a rule to ${policy.key}`];
+  if (policy.subjects.requirements.length === 0)
+    parts.push(`it selects every pod of "${policy.namespace}": a policy for ${self} alone would be narrower`);
+  if (end.kind === 'pod' && end.pod.labels.size === 0) parts.push(unlabelledWarning(end.pod.name));
+  return parts.join('; ');
 }
 
 function unlabelledWarning(pod: string): string {
@@ -369,7 +372,9 @@ function portEdits(
   if (flow.protocol !== 'ICMP') {
     const added = appended(written, list, [portLine(flow.protocol, flow.port)]);
     const help =
-      part.code === 'E032' ? `a port entry means one protocol; add ${flow.protocol}` : `add the port to the rule`;
+      part.code === 'E032'
+        ? `a port entry means one protocol; add ${flow.protocol}`
+        : `add the port to rule ${Number(base[2]) + 1}`;
     if (added !== undefined) edits.push({ help, edits: [added] });
   }
   return edits;

@@ -79,7 +79,7 @@ function describeRefused(candidate: Of<'refused'>, context: FlowContext, directi
     policy: policy.key,
     ...(rule === undefined ? {} : { rule: rule + 1 }),
     code: 'E022',
-    title: `${policy.key}${rule === undefined ? '' : `, rule ${rule + 1}`} -- refused in part, so it admits less`,
+    title: `${policy.key}${rule === undefined ? '' : `, rule ${rule + 1}`} -- invalid, so it admits less than written`,
     ...(frame === undefined ? {} : { frame }),
     facts: [],
   };

@@ -61,7 +61,7 @@ function joinHint(explained: ExplainedFlow, direction: Direction, judge: Judge):
       code: 'E002',
       lint: 'NP201',
       applicability: 'likely',
-      help: 'two entries mean either; if a pod must match both selectors, remove the dash',
+      help: 'the dash makes two entries, and either admits; remove the dash if a pod must match both selectors',
       edits,
       diff: diffOf(written, edits),
       effect: { verdict: outcomeOf(effect.verdict), otherFlowsChanged: effect.others.changed },

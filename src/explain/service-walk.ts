@@ -3,6 +3,7 @@ import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
 import type { FlowProtocol } from '../model/flow.ts';
 import type { Service, ServicePort } from '../model/service.ts';
+import { placeOf } from './cluster.ts';
 import type { Located, Member, World } from './locate.ts';
 import { didYouMean } from './locate.ts';
 import type { ServiceStep } from './explanation.ts';
@@ -249,7 +250,9 @@ function endpointHelp(
     const [key = '', value = ''] = missed[0] ?? [];
     const has = pod.labels.get(key);
     if (has !== undefined && didYouMean(value, [has], (name) => name) !== '') {
-      return [`no pod in "${service.namespace}" has ${text}; did you mean ${key}=${has}, as ${pod.name} has?`];
+      const place = placeOf(world.cluster, service, ['spec', 'selector', key]);
+      const where = place === undefined ? '' : ` (${place})`;
+      return [`no pod in "${service.namespace}" has ${text}${where}; did you mean ${key}=${has}, as ${pod.name} has?`];
     }
   }
   return [`no pod in "${service.namespace}" has ${text}`];
