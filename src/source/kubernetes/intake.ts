@@ -39,10 +39,8 @@ export class Intake {
   readonly #sink: SourceSink;
   readonly #decode: Decode;
   readonly #counters: Counters;
-  /** What the sink holds, by uid. The objects are shared with the store, so this costs an entry each. */
+  /** What the sink holds, by the name on the wire. The objects are shared with the store: this costs an entry each. */
   readonly #known = new Map<string, ModelObject>();
-  /** The uid that has a name. */
-  readonly #names = new Map<string, string>();
   readonly #sharing: Sharing = new Sharing();
   /** Undecodable objects by uid, with their version. */
   readonly #quarantined = new Map<string, string>();
@@ -71,9 +69,9 @@ export class Intake {
     const listed = this.#listed;
     if (listed === undefined) return;
     this.#listed = undefined;
-    for (const uid of this.#known.keys()) {
+    for (const [name, { uid }] of this.#known) {
       if (listed.has(uid)) continue;
-      this.#drop(uid);
+      this.#known.delete(name);
       this.#forget(uid);
       this.#counters.syntheticDeletes += 1;
     }
@@ -90,7 +88,7 @@ export class Intake {
   upsert(object: WireObject): boolean {
     const { uid, version } = object;
     const firstInList = this.#listed !== undefined && !this.#listed.has(uid);
-    const ours = this.#versionOf(uid);
+    const ours = this.#versionOf(object);
     if (!firstInList && ours !== undefined) {
       const age = compareVersions(version, ours);
       if (age < 0) this.#counters.staleIgnored += 1;
@@ -104,7 +102,7 @@ export class Intake {
       this.#quarantine(object, decoded.diagnostics);
     } else {
       this.#release(uid);
-      this.#put(this.#sharing.share(decoded.object));
+      this.#put(nameOf(object), this.#sharing.share(decoded.object));
       this.#report(object, decoded.diagnostics);
     }
     this.#listed?.add(uid);
@@ -114,7 +112,7 @@ export class Intake {
   /** An object was deleted, or no longer matches. Only its identity counts; its state is an old one. */
   remove(object: WireObject): void {
     const { uid, version } = object;
-    const ours = this.#versionOf(uid);
+    const ours = this.#versionOf(object);
     if (ours === undefined) return;
     const inOldList = this.#listed !== undefined && !this.#listed.has(uid);
     if (!inOldList && compareVersions(version, ours) < 0) {
@@ -122,35 +120,36 @@ export class Intake {
       return;
     }
     this.#listed?.delete(uid);
-    if (this.#drop(uid)) this.#sink.remove(this.#kind, uid);
+    if (this.#drop(object)) this.#sink.remove(this.#kind, uid);
     this.#forget(uid);
   }
 
   /** The same name with a new uid is another object: its predecessor leaves first. */
-  #put(object: ModelObject): void {
-    const name = objectName(object);
-    const namesake = this.#names.get(name);
-    if (namesake !== undefined && namesake !== object.uid && this.#drop(namesake)) {
-      this.#sink.remove(this.#kind, namesake);
-      this.#forget(namesake);
+  #put(name: string, object: ModelObject): void {
+    const namesake = this.#known.get(name);
+    if (namesake !== undefined && namesake.uid !== object.uid) {
+      this.#known.delete(name);
+      this.#sink.remove(this.#kind, namesake.uid);
+      this.#forget(namesake.uid);
     }
-    this.#names.set(name, object.uid);
-    this.#known.set(object.uid, object);
+    // The object's own text of the name, where it is the same: one text less for each object.
+    this.#known.set(name === objectName(object) ? objectName(object) : name, object);
     this.#sink.upsert(object);
   }
 
-  #drop(uid: string): boolean {
-    const object = this.#known.get(uid);
-    if (object === undefined) return false;
-    this.#known.delete(uid);
-    if (this.#names.get(objectName(object)) === uid) this.#names.delete(objectName(object));
-    return true;
+  #find(object: WireObject): ModelObject | undefined {
+    const known = this.#known.get(nameOf(object));
+    return known?.uid === object.uid ? known : undefined;
   }
 
-  #versionOf(uid: string): string | undefined {
-    const quarantined = this.#quarantined.get(uid);
+  #drop(object: WireObject): boolean {
+    return this.#find(object) !== undefined && this.#known.delete(nameOf(object));
+  }
+
+  #versionOf(object: WireObject): string | undefined {
+    const quarantined = this.#quarantined.get(object.uid);
     if (quarantined !== undefined) return quarantined;
-    const source = this.#known.get(uid)?.source;
+    const source = this.#find(object)?.source;
     return source?.kind === 'cluster' ? source.resourceVersion : undefined;
   }
 
@@ -171,15 +170,15 @@ export class Intake {
     const { uid, version } = object;
     this.#quarantined.set(uid, version);
     this.#counters.quarantined = this.#quarantined.size;
-    const last = this.#known.get(uid);
+    const last = this.#find(object);
     const kept = last?.kind === 'NetworkPolicy' && !this.#standIns.has(last);
     if (kept) {
       if (this.#listed !== undefined) this.#sink.upsert(last);
     } else if (this.#kind === 'NetworkPolicy') {
       const standIn = closedPolicy(object);
       this.#standIns.add(standIn);
-      this.#put(standIn);
-    } else if (this.#drop(uid)) {
+      this.#put(nameOf(object), standIn);
+    } else if (this.#drop(object)) {
       this.#sink.remove(this.#kind, uid);
     }
     this.#report(object, [
@@ -227,8 +226,8 @@ export class Intake {
     if (![...this.#reported.values()].includes(scope)) this.#sink.report(scope, []);
   }
 
-  #scope({ namespace, name }: WireObject): string {
-    return namespace === '' ? `${this.#kind} ${name}` : `${this.#kind} ${namespace}/${name}`;
+  #scope(object: WireObject): string {
+    return `${this.#kind} ${nameOf(object)}`;
   }
 }
 
@@ -248,4 +247,8 @@ function closedPolicy({ uid, version, namespace, name }: WireObject): NetworkPol
     mode: 'enforce',
     source: { kind: 'cluster', resourceVersion: version },
   };
+}
+
+function nameOf({ namespace, name }: WireObject): string {
+  return namespace === '' ? name : `${namespace}/${name}`;
 }

@@ -1,11 +1,13 @@
 import type { DeclaredPort, Endpoint } from '../../model/endpoint.ts';
 import type { Labels } from '../../model/labels.ts';
+import type { LabelSelector } from '../../model/label-selector.ts';
+import type { NetworkPolicy, PolicyPeer, PolicyRule, PolicySection } from '../../model/policy.ts';
 import type { NamedPort } from '../../model/port.ts';
 import type { ModelObject } from '../../model/snapshot.ts';
 
 /**
- * Gives pods that say the same thing the same value: those of one Deployment share labels, ports and owner, which is
- * most of what a pod weighs. Values are immutable, so nobody can tell. Best effort: what was not seen lately is
+ * Gives objects that say the same thing the same value: pods of one Deployment share labels, ports and owner, policies
+ * share selectors, peers and ports, which is most of what they weigh. Values are immutable, so nobody can tell. Best effort: what was not seen lately is
  * forgotten, so that the tables stay bounded while pods come and go.
  */
 export class Sharing {
@@ -13,9 +15,13 @@ export class Sharing {
   readonly #ports = new Recent<Ports>();
   readonly #owners = new Recent<NonNullable<Endpoint['owner']>>();
   readonly #texts = new Recent<string>();
+  readonly #selectors = new Recent<LabelSelector>();
+  readonly #peers = new Recent<PolicyPeer>();
+  readonly #policyPorts = new Recent<PolicyRule['ports']>();
 
   /** The same object, or one of equal content that shares its parts. */
   share(object: ModelObject): ModelObject {
+    if (object.kind === 'NetworkPolicy') return this.#sharePolicy(object);
     if (object.kind !== 'Pod') return object;
     const { labels, namedPorts, declaredPorts, owner, node } = object;
     const ports = this.#ports.get(portsKey(declaredPorts), { namedPorts, declaredPorts });
@@ -28,7 +34,37 @@ export class Sharing {
       ...(owner !== undefined && { owner: this.#owners.get(`${owner.kind}/${owner.name}`, owner) }),
     };
   }
+
+  #sharePolicy(policy: NetworkPolicy): NetworkPolicy {
+    return {
+      ...policy,
+      namespace: this.#texts.get(policy.namespace, policy.namespace) as NetworkPolicy['namespace'],
+      subjects: this.#selectors.get(JSON.stringify(policy.subjects.requirements), policy.subjects),
+      ingress: this.#shareSection(policy.ingress),
+      egress: this.#shareSection(policy.egress),
+    };
+  }
+
+  #shareSection(section: PolicySection): PolicySection {
+    if (section.rules.length === 0) return section.isolates ? closedSection : idleSection;
+    const rules = section.rules.map((rule) => ({
+      ...rule,
+      peers: rule.peers === 'any' ? rule.peers : rule.peers.map((peer) => this.#sharePeer(peer)),
+      ports: this.#policyPorts.get(JSON.stringify(rule.ports), rule.ports),
+    }));
+    return { ...section, rules };
+  }
+
+  /** Blocks are few and rarely repeat. */
+  #sharePeer(peer: PolicyPeer): PolicyPeer {
+    if (peer.kind !== 'pods') return peer;
+    const { index, namespaceSelector, podSelector } = peer;
+    return this.#peers.get(JSON.stringify([index, namespaceSelector?.requirements, podSelector?.requirements]), peer);
+  }
 }
+
+const idleSection: PolicySection = { isolates: false, rules: [] };
+const closedSection: PolicySection = { isolates: true, rules: [] };
 
 interface Ports {
   readonly namedPorts: readonly NamedPort[];
