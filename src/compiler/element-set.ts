@@ -1,4 +1,5 @@
 import { invariant } from '../model/assert.ts';
+import { LargeSet } from './large-set.ts';
 
 /** How one set of elements became another: disjoint lists without duplicates. */
 export interface ElementChanges {
@@ -13,28 +14,36 @@ export interface ElementChanges {
  * Do not derive a version while iterating over another. The order of iteration is not defined.
  */
 export class ElementSet implements ReadonlySet<string> {
-  readonly size: number;
-  #state: { readonly elements: Set<string> } | Step;
+  #size: number;
+  #state: { readonly elements: Set<string> | LargeSet } | Step;
 
-  /** Takes the elements over: the caller must not change them any more. */
-  constructor(elements: Set<string>) {
-    this.size = elements.size;
-    this.#state = { elements };
+  /** A list must hold no element twice. */
+  constructor(elements: ReadonlySet<string> | readonly string[]) {
+    const list = Array.isArray(elements) ? (elements as readonly string[]) : [...elements];
+    this.#size = list.length;
+    this.#state = { elements: list.length > largeAbove ? new LargeSet(list) : new Set(list) };
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   /**
    * The next version. `added` must hold none of the present elements and `removed` only such; throws BugError if
-   * the sizes contradict that.
+   * the sizes contradict that. Of a large set not every contradiction shows.
    */
   with(changes: ElementChanges): ElementSet {
     const { added, removed } = changes;
     if (added.size === 0 && removed.size === 0) return this;
+    const isNewest = 'elements' in this.#state;
     const elements = 'elements' in this.#state ? this.#state.elements : new Set(this);
     for (const element of removed) elements.delete(element);
     for (const element of added) elements.add(element);
-    const next = new ElementSet(elements);
-    invariant(next.size === this.size + added.size - removed.size, 'changes of an element set are exact');
-    if ('elements' in this.#state) this.#state = { next, changes };
+    invariant(elements.size === this.size + added.size - removed.size, 'changes of an element set are exact');
+    const next = new ElementSet(noElements);
+    next.#state = { elements };
+    next.#size = elements.size;
+    if (isNewest) this.#state = { next, changes };
     return next;
   }
 
@@ -73,19 +82,20 @@ export class ElementSet implements ReadonlySet<string> {
   }
 
   [Symbol.iterator](): SetIterator<string> {
-    return this.#plain()[Symbol.iterator]();
+    return this.values();
   }
 
   keys(): SetIterator<string> {
-    return this.#plain().keys();
+    return this.values();
   }
 
   values(): SetIterator<string> {
-    return this.#plain().values();
+    const elements = this.#plain();
+    return elements instanceof LargeSet ? elements[Symbol.iterator]() : elements.values();
   }
 
-  entries(): SetIterator<[string, string]> {
-    return this.#plain().entries();
+  *entries(): Generator<[string, string], undefined> {
+    for (const element of this.#plain()) yield [element, element];
   }
 
   forEach(visit: (value: string, key: string, set: ReadonlySet<string>) => void, self?: unknown): void {
@@ -93,7 +103,7 @@ export class ElementSet implements ReadonlySet<string> {
   }
 
   /** The elements of this version; those of an older one are put together. */
-  #plain(): ReadonlySet<string> {
+  #plain(): ReadonlySet<string> | LargeSet {
     const newest = this.#newest();
     const way = [...this.#way()];
     if (way.length === 0) return newest;
@@ -114,12 +124,16 @@ export class ElementSet implements ReadonlySet<string> {
     }
   }
 
-  #newest(): Set<string> {
+  #newest(): Set<string> | LargeSet {
     let state = this.#state;
     while ('next' in state) state = state.next.#state;
     return state.elements;
   }
 }
+
+/** More elements than this are kept as a list. */
+const largeAbove = 4096;
+const noElements: ReadonlySet<string> = new Set();
 
 /** An older version: what it takes to become the next. */
 interface Step {

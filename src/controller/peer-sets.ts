@@ -2,10 +2,12 @@ import { ElementSet } from '../compiler/element-set.ts';
 import { partElements } from '../compiler/set-spec.ts';
 import type { SetPart, SetSpec } from '../compiler/set-spec.ts';
 import { invariant } from '../model/assert.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { familyOf } from '../model/ip.ts';
+import type { IpAddress } from '../model/ip.ts';
 import type { NamedPort } from '../model/port.ts';
 import type { ClassIndex, Membership, MembershipChange } from '../selector/class-index.ts';
-import type { ActiveSelector } from '../selector/pod-class.ts';
+import type { ActiveSelector, PodClass } from '../selector/pod-class.ts';
 
 /** A set that local pods use, with its present elements. */
 class PeerSet {
@@ -105,23 +107,26 @@ export class PeerSets {
 
   #build(set: PeerSet): void {
     const { parts, family, withPorts, fixed } = set.spec;
-    const elements = new Set(fixed);
+    const partsOf = new Map<PodClass, SetPart[]>();
     for (const [position, active] of set.selectors.entries()) {
       const part = parts[position];
       invariant(part !== undefined, 'a set has one selector for each part');
       this.#register(active, set, part);
-      for (const podClass of active.classes) {
-        for (const { pod, owned } of podClass.pods) {
-          for (const address of owned) {
-            if (familyOf(address) !== family) continue;
-            if (!withPorts) elements.add(address);
-            else for (const element of partElements(part, withPorts, pod, address)) elements.add(element);
-          }
+      for (const podClass of active.classes) getOrInsert(partsOf, podClass, () => []).push(part);
+    }
+    // An address has one owner and a pod one class, so none is met twice.
+    const elements = [...fixed];
+    for (const [podClass, classParts] of partsOf) {
+      for (const { pod, owned } of podClass.pods) {
+        for (const address of owned) {
+          if (familyOf(address) !== family) continue;
+          if (withPorts) elements.push(...portElements(classParts, pod, address));
+          else elements.push(address);
         }
       }
     }
     set.elements = new ElementSet(elements);
-    this.#elements += elements.size;
+    this.#elements += elements.length;
   }
 
   #register(active: ActiveSelector, set: PeerSet, part: SetPart): void {
@@ -134,14 +139,17 @@ export class PeerSets {
 
   #apply(changes: readonly MembershipChange[]): readonly SetSpec[] {
     const deltas = new Map<PeerSet, Delta>();
+    const effects = new EffectCache((before, after, all) => this.#effects(before, after, all));
     for (const change of changes) {
-      for (const set of this.#affected(change)) {
-        const before = new Set(this.#contribution(set, change.before));
-        const after = new Set(this.#contribution(set, change.after));
+      const [from, to] = [change.before?.selectors ?? noSelectors, change.after?.selectors ?? noSelectors];
+      for (const { set, lost, won } of effects.get(from, to, !bringTheSame(change.before, change.after))) {
+        const before = contribution(set.spec, change.before, lost);
+        const after = contribution(set.spec, change.after, won);
+        if (before.length === 0 && after.length === 0) continue;
         let delta = deltas.get(set);
         if (delta === undefined) deltas.set(set, (delta = { added: new Set(), removed: new Set() }));
-        for (const element of before) if (!after.has(element)) delta.removed.add(element);
-        for (const element of after) if (!before.has(element)) delta.added.add(element);
+        for (const element of difference(before, after)) delta.removed.add(element);
+        for (const element of difference(after, before)) delta.added.add(element);
       }
     }
     const changed: SetSpec[] = [];
@@ -163,41 +171,101 @@ export class PeerSets {
     return true;
   }
 
-  /** Sets to which the pod may bring something else than before. */
-  #affected({ before, after }: MembershipChange): ReadonlySet<PeerSet> {
-    const sets = new Set<PeerSet>();
+  /**
+   * Sets to which a pod may bring something else than before, when the selectors that match it turn from one list into
+   * another; `all`: also those of selectors in both lists.
+   */
+  #effects(from: readonly ActiveSelector[], to: readonly ActiveSelector[], all: boolean): readonly Effect[] {
+    const effects = new Map<PeerSet, Effect>();
     const add = (active: ActiveSelector): void => {
-      for (const set of this.#uses.get(active)?.keys() ?? []) sets.add(set);
+      for (const set of this.#uses.get(active)?.keys() ?? []) {
+        if (!effects.has(set)) effects.set(set, { set, lost: [], won: [] });
+      }
     };
-    const from = before?.selectors ?? [];
-    const to = after?.selectors ?? [];
-    if (bringTheSame(before, after)) {
-      if (from === to) return sets;
-      for (const active of from) if (!to.includes(active)) add(active);
-      for (const active of to) if (!from.includes(active)) add(active);
-    } else {
-      from.forEach(add);
-      if (from !== to) to.forEach(add);
+    eachOf(from, to, (active, both) => {
+      if (all || !both) add(active);
+    });
+    if (effects.size === 0) return noEffects;
+    for (const active of from) {
+      for (const [set, parts] of this.#uses.get(active) ?? []) effects.get(set)?.lost.push(...parts);
     }
-    return sets;
+    for (const active of to) {
+      for (const [set, parts] of this.#uses.get(active) ?? []) effects.get(set)?.won.push(...parts);
+    }
+    return [...effects.values()];
+  }
+}
+
+/** What a pod brought to one set, and what it brings. */
+interface Effect {
+  readonly set: PeerSet;
+  readonly lost: SetPart[];
+  readonly won: SetPart[];
+}
+
+const noSelectors: readonly ActiveSelector[] = [];
+const noEffects: readonly Effect[] = [];
+
+type SelectorList = readonly ActiveSelector[];
+
+/** Effects are the same for all pods that change from one class to another: pods of a class share their list. */
+class EffectCache {
+  readonly #known = new Map<SelectorList, Map<SelectorList, Map<boolean, readonly Effect[]>>>();
+  readonly #find: (from: SelectorList, to: SelectorList, all: boolean) => readonly Effect[];
+
+  constructor(find: (from: SelectorList, to: SelectorList, all: boolean) => readonly Effect[]) {
+    this.#find = find;
   }
 
-  /** May repeat elements: parts of a set can overlap. */
-  #contribution(set: PeerSet, membership: Membership | undefined): readonly string[] {
-    const elements: string[] = [];
-    if (membership === undefined) return elements;
-    const { pod, owned, selectors } = membership;
-    const { family, withPorts } = set.spec;
-    for (const active of selectors) {
-      for (const part of this.#uses.get(active)?.get(set) ?? []) {
-        for (const address of owned) {
-          if (familyOf(address) !== family) continue;
-          elements.push(...partElements(part, withPorts, pod, address));
-        }
-      }
-    }
-    return elements;
+  get(from: SelectorList, to: SelectorList, all: boolean): readonly Effect[] {
+    if (from === to && !all) return noEffects;
+    const byFrom = getOrInsert(this.#known, from, () => new Map<SelectorList, Map<boolean, readonly Effect[]>>());
+    const byTo = getOrInsert(byFrom, to, () => new Map<boolean, readonly Effect[]>());
+    return getOrInsert(byTo, all, () => this.#find(from, to, all));
   }
+}
+
+function getOrInsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
+
+/** Visits every selector of two lists that are sorted by id, and says whether both have it. */
+function eachOf(a: SelectorList, b: SelectorList, visit: (active: ActiveSelector, both: boolean) => void): void {
+  let [i, j] = [0, 0];
+  for (;;) {
+    const [x, y] = [a[i], b[j]];
+    const first = x === undefined || (y !== undefined && y.id < x.id) ? y : x;
+    if (first === undefined) return;
+    if (x === first) i += 1;
+    if (y === first) j += 1;
+    visit(first, x === y);
+  }
+}
+
+/** What a pod brings to the parts of a set, each element once. */
+function contribution(
+  { family, withPorts }: SetSpec,
+  membership: Membership | undefined,
+  parts: readonly SetPart[],
+): readonly string[] {
+  if (membership === undefined || parts.length === 0) return [];
+  const { pod, owned } = membership;
+  const addresses = owned.filter((address) => familyOf(address) === family);
+  return withPorts ? addresses.flatMap((address) => portElements(parts, pod, address)) : addresses;
+}
+
+function difference(a: readonly string[], b: readonly string[]): readonly string[] {
+  if (a.length === 0 || b.length === 0) return a;
+  const other = new Set(b);
+  return a.filter((element) => !other.has(element));
+}
+
+/** Each element once: parts can overlap, and a number can be a name's, too. */
+function portElements(parts: readonly SetPart[], pod: Endpoint, address: IpAddress): readonly string[] {
+  const elements = parts.flatMap((part) => partElements(part, true, pod, address));
+  return elements.length < 2 ? elements : [...new Set(elements)];
 }
 
 /** Whether the same addresses and ports are brought to every selector that matches before and after. */

@@ -68,7 +68,8 @@ function exchange<T, D extends T>(
 function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   if (a === b) return true;
   if (a.size !== b.size) return false;
-  for (const text of a) if (!b.has(text)) return false;
+  // `a` is what was listed, a plain set; to look something up in a desired set may be dear.
+  for (const text of b) if (!a.has(text)) return false;
   return true;
 }
 
