@@ -54,6 +54,8 @@ export class ClassIndex {
   readonly #newNamespaces = new Map<NamespaceName, Labels | undefined>();
   readonly #newKeys = new Set<string>();
   readonly #newSelectors = new Set<ActiveSelector>();
+  /** Released, and still in the lists of the classes they matched. */
+  readonly #released = new Set<ActiveSelector>();
   #nextId = 0;
 
   /** The pod under this name is now another, or none. */
@@ -83,7 +85,9 @@ export class ClassIndex {
 
   /** Whether anything was set that {@link ClassIndex.update} has not taken in. */
   get isPending(): boolean {
-    return this.#newPods.size > 0 || this.#newNamespaces.size > 0 || this.#newSelectors.size > 0;
+    return (
+      this.#newPods.size > 0 || this.#newNamespaces.size > 0 || this.#newSelectors.size > 0 || this.#released.size > 0
+    );
   }
 
   /** The one node of selectors with this meaning; its classes are known after the next update. Counted. */
@@ -104,7 +108,7 @@ export class ClassIndex {
   release(active: ActiveSelector): void {
     active.uses -= 1;
     if (active.uses > 0) return;
-    for (const podClass of active.classes) podClass.selectors = podClass.selectors.filter((other) => other !== active);
+    this.#released.add(active);
     if (!this.#newSelectors.delete(active)) active.scope.selectors.delete(active.pods, active);
     this.#selectors.delete(active.selector.canonical);
     for (const { key } of active.pods.requirements) this.#projection.release(key);
@@ -117,6 +121,7 @@ export class ClassIndex {
    */
   update(): readonly MembershipChange[] {
     const touched: Touched = new Map();
+    this.#unlink();
     this.#reproject();
     this.#updateNamespaces(touched);
     const changes: MembershipChange[] = [];
@@ -295,6 +300,18 @@ export class ClassIndex {
       if (target !== entry.class) this.#move(entry, target);
     }
     this.#newKeys.clear();
+  }
+
+  /** Takes released selectors out of the classes they matched, of all of them in one pass. */
+  #unlink(): void {
+    this.#table.unlink();
+    if (this.#released.size === 0) return;
+    const classes = new Set<PodClass>();
+    for (const active of this.#released) for (const podClass of active.classes) classes.add(podClass);
+    for (const podClass of classes) {
+      podClass.selectors = podClass.selectors.filter((active) => !this.#released.has(active));
+    }
+    this.#released.clear();
   }
 
   /** Finds the namespaces of new scopes and the classes of new selectors, all of them in one pass. */

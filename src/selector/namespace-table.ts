@@ -18,6 +18,8 @@ export class NamespaceTable {
   readonly #scopes = new Map<string, Scope>();
   /** Scopes whose namespaces nobody has looked for yet. */
   readonly #newScopes = new Set<Scope>();
+  /** Released, and still in the lists of the namespaces they reached. */
+  readonly #released = new Set<Scope>();
   /** Linked scopes that select namespaces by label. */
   readonly #labelScopes = new AnchorIndex<Scope>();
 
@@ -77,15 +79,26 @@ export class NamespaceTable {
     return scope;
   }
 
-  /** Gives back one {@link NamespaceTable.acquire}. */
+  /** Gives back one {@link NamespaceTable.acquire}; namespaces forget it with {@link NamespaceTable.unlink}. */
   release(scope: Scope): void {
     scope.uses -= 1;
     if (scope.uses > 0) return;
-    for (const namespace of scope.namespaces) namespace.scopes = namespace.scopes.filter((other) => other !== scope);
+    this.#released.add(scope);
     this.#scopes.delete(scope.key);
     if (!this.#newScopes.delete(scope) && scope.reach.kind === 'selector') {
       this.#labelScopes.delete(scope.reach.selector, scope);
     }
+  }
+
+  /** Takes released scopes out of the namespaces they reached, all of them in one pass. */
+  unlink(): void {
+    if (this.#released.size === 0) return;
+    const namespaces = new Set<NamespaceEntry>();
+    for (const scope of this.#released) for (const namespace of scope.namespaces) namespaces.add(namespace);
+    for (const namespace of namespaces) {
+      namespace.scopes = namespace.scopes.filter((scope) => !this.#released.has(scope));
+    }
+    this.#released.clear();
   }
 
   /** Finds the namespaces of new scopes, of all of them in one pass. */
@@ -94,7 +107,7 @@ export class NamespaceTable {
     for (const scope of this.#newScopes) {
       if (scope.reach.kind === 'name') {
         const namespace = this.#namespaces.get(scope.reach.name);
-        if (namespace !== undefined) attach(scope, namespace);
+        if (namespace !== undefined) attach(namespace, [scope]);
       } else {
         fresh.add(scope.reach.selector, scope);
         this.#labelScopes.add(scope.reach.selector, scope);
@@ -103,9 +116,8 @@ export class NamespaceTable {
     this.#newScopes.clear();
     if (fresh.isEmpty) return;
     for (const namespace of this.#namespaces.values()) {
-      for (const scope of fresh.candidates(knownLabels(namespace))) {
-        if (reaches(scope, namespace)) attach(scope, namespace);
-      }
+      const reaching = [...fresh.candidates(knownLabels(namespace))].filter((scope) => reaches(scope, namespace));
+      if (reaching.length > 0) attach(namespace, reaching);
     }
   }
 
@@ -120,9 +132,9 @@ export class NamespaceTable {
   }
 }
 
-function attach(scope: Scope, namespace: NamespaceEntry): void {
-  scope.namespaces.add(namespace);
-  namespace.scopes = [...namespace.scopes, scope];
+function attach(namespace: NamespaceEntry, scopes: readonly Scope[]): void {
+  for (const scope of scopes) scope.namespaces.add(namespace);
+  namespace.scopes = [...namespace.scopes, ...scopes];
 }
 
 function nameScopeKey(name: NamespaceName): string {
