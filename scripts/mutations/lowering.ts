@@ -67,8 +67,8 @@ export const loweringMutations: readonly Mutation[] = [
   {
     name: 'a dual-stack pod gets rules of one family',
     file: lower,
-    from: 'ipFamilies.filter((family) => families.has(family))',
-    to: 'ipFamilies.filter((family) => families.has(family)).slice(0, 1)',
+    from: 'this.#families = familiesOf([binding]);',
+    to: 'this.#families = familiesOf([binding]).slice(0, 1);',
     why: 'the first address taken for the address',
   },
   {
