@@ -23,7 +23,7 @@ function codesInSource(): readonly (readonly [code: string, file: string])[] {
     (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
   );
   return files.flatMap((file) =>
-    [...readFileSync(join(root, 'src', file), 'utf8').matchAll(/\b([A-Z]\d{3})\b/g)].map(
+    [...readFileSync(join(root, 'src', file), 'utf8').matchAll(/(?<![\w-])([A-Z]\d{3})(?![\w-])/g)].map(
       ([, code = '']) => [code, file] as const,
     ),
   );

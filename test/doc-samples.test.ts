@@ -15,8 +15,13 @@ const languages = ['sh', 'yaml', 'ts', 'json', 'text'];
 const printed =
   /^(?:ALLOWED|DENIED|UNKNOWN|UNPROTECTED)\b|^installed[ :]|^missing facts:|^trace of|^ *closest: |^policies say |^ *differs on |^judged \d|^\d+ passed|^[!+-] .*(?:allowed|isolated)/;
 
-/** Their objects stand in the page; `explain-codes.test.ts` runs them. */
-const hasOwnTest = ({ page }: DocBlock): boolean => /^docs\/codes\/E\d+\.md$/.test(page);
+/**
+ * Pages of codes: `explain-codes.test.ts` and `codes.test.ts` run those whose objects stand in them; the others tell of
+ * states of a node and of an API server, each in one line of `policy status` or of the agent's log, or of a cluster.
+ */
+const hasOwnTest = ({ page, body }: DocBlock): boolean =>
+  /^docs\/codes\/(?:E\d+|C\d+|I00[1-57])\.md$/.test(page) ||
+  (/^docs\/codes\/(?!D)/.test(page) && /^\$ policy (?:status$|agent|explain --context)/.test(body[0] ?? ''));
 
 describe('what pages show', () => {
   test('is a sample, or nothing that we print', () => {
