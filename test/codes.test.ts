@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { closedPodNames, codeNames, refusalNames } from '../src/cli/code-names.ts';
+import { decodeDocuments } from '../src/source/manifests/decode-documents.ts';
+import { parseManifests } from '../src/source/manifests/yaml.ts';
 import { runPolicy } from './support/run-policy.ts';
 import type { CommandResult } from './support/run-policy.ts';
 
@@ -17,13 +19,13 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-/** Codes of lint rules have two letters: they are named by reasons, and no command prints pages of them yet. */
+/** Every word of the source that looks like a code. */
 function codesInSource(): readonly (readonly [code: string, file: string])[] {
   const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
   );
   return files.flatMap((file) =>
-    [...readFileSync(join(root, 'src', file), 'utf8').matchAll(/(?<![\w-])([A-Z]\d{3})(?![\w-])/g)].map(
+    [...readFileSync(join(root, 'src', file), 'utf8').matchAll(/(?<![\w-])([A-Z]{1,2}\d{3})(?![\w-])/g)].map(
       ([, code = '']) => [code, file] as const,
     ),
   );
@@ -57,6 +59,25 @@ describe('docs/codes', () => {
 
   test.each(Object.keys({ ...refusalNames, ...closedPodNames }))('%s says what it does to enforcement', (code) => {
     expect(pageOf(code)).toContain('\n## What it does to enforcement\n');
+  });
+});
+
+describe('examples of policies', () => {
+  const lintCodes = [...codeNames.keys()].filter((code) => code.startsWith('NP'));
+  const policies = (code: string): readonly string[] =>
+    [...pageOf(code).matchAll(/```yaml\n([^]*?)```/g)].map(([, text = '']) => text);
+  const problems = (text: string): readonly string[] => {
+    const { documents, diagnostics } = parseManifests(text, 'page.yaml');
+    return [...diagnostics, ...decodeDocuments(documents).diagnostics].map(({ code }) => code);
+  };
+
+  test.each(lintCodes)('%s shows a policy that the API takes, and what to write instead', (code) => {
+    const [bad = '', good = '', ...rest] = policies(code);
+    expect(rest).toEqual([]);
+    expect(good).not.toBe(bad);
+    expect(problems(good)).toEqual([]);
+    // The one that the API refuses, and the one whose rules are known to have no effect.
+    if (!['NP105', 'NP207'].includes(code)) expect(problems(bad)).toEqual([]);
   });
 });
 

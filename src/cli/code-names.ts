@@ -1,5 +1,5 @@
 import { configCodes } from '../agent/config-layers.ts';
-import { reasonNames } from '../explain/codes.ts';
+import { reasonNames, relatedLint } from '../explain/codes.ts';
 import type { InterfaceProblemCode } from '../host/interfaces.ts';
 import type { RefusalCode } from '../host/network-plugin.ts';
 import { decodeCodes } from '../model/decode/codes.ts';
@@ -41,6 +41,7 @@ export const codeNames: ReadonlyMap<string, string> = new Map(
     ...configCodes,
     ...decodeCodes,
     ...reasonNames,
+    ...relatedLint,
     ...inputCodes,
     [quarantineCode]: 'object-set-aside',
     [forbiddenCode]: 'missing-permission',
