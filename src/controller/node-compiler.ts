@@ -18,7 +18,7 @@ import type { Change } from '../source/store.ts';
 import { LocalEndpoints } from './local-endpoints.ts';
 import { PeerSets } from './peer-sets.ts';
 import type { RulesetCompiler } from './ruleset-compiler.ts';
-import { shareRuleset } from './share-ruleset.ts';
+import { shareRuleset, shareSet } from './share-ruleset.ts';
 
 /** How much a node compiler holds, as of its last ruleset. */
 export interface NodeCompilerStats extends ClassIndexStats {
@@ -188,7 +188,15 @@ export class NodeCompiler implements RulesetCompiler {
     const inet = ruleset.get('inet');
     invariant(inet !== undefined, 'every ruleset has an inet table');
     const sets = new Map(inet.sets);
-    for (const spec of changed) sets.set(spec.name, toDesiredSet(spec, this.#sets.elements(spec)));
-    return new Map(ruleset).set('inet', { ...inet, sets });
+    let same = true;
+    for (const spec of changed) {
+      const before = sets.get(spec.name);
+      const next = toDesiredSet(spec, this.#sets.elements(spec));
+      const set = before === undefined ? next : shareSet(before, next);
+      if (set === before) continue;
+      sets.set(spec.name, set);
+      same = false;
+    }
+    return same ? ruleset : new Map(ruleset).set('inet', { ...inet, sets });
   }
 }

@@ -37,12 +37,26 @@ test('only what differs is new', () => {
   expect([...after.chains.keys()]).toEqual(['deny', 'more']);
 });
 
-test('versions of elements are equal only if they are the same', () => {
-  const elements = new ElementSet(new Set(['10.0.0.1']));
+test('versions of elements are shared if they are the same, changed there and back, or were built anew alike', () => {
+  const elements = new ElementSet(['10.0.0.1']);
   const previous = ruleset([set('a', elements)]);
-  expect(shareRuleset(previous, ruleset([set('a', elements)]))).toBe(previous);
-  const other = ruleset([set('a', new ElementSet(new Set(['10.0.0.1'])))]);
-  expect(shareRuleset(previous, other)).not.toBe(previous);
+  const shared = (next: ElementSet): unknown => shareRuleset(previous, ruleset([set('a', next)]));
+  expect(shared(elements)).toBe(previous);
+  const [one, none] = [new Set(['10.0.0.2']), new Set<string>()];
+  const there = elements.with({ added: one, removed: none });
+  expect(shared(there)).not.toBe(previous);
+  expect(shared(there.with({ added: none, removed: one }))).toBe(previous);
+  expect(shared(new ElementSet(['10.0.0.1']))).toBe(previous);
+  expect(shared(new ElementSet(['10.0.0.2']))).not.toBe(previous);
+});
+
+test('elements that changed more often than there are of them are compared', () => {
+  const elements = new ElementSet([]);
+  const previous = ruleset([set('a', elements)]);
+  const [one, none] = [new Set(['10.0.0.2']), new Set<string>()];
+  const back = elements.with({ added: one, removed: none }).with({ added: none, removed: one });
+  expect(elements.changesTo(back)).toBeUndefined();
+  expect(shareRuleset(previous, ruleset([set('a', back)]))).toBe(previous);
 });
 
 test.each([

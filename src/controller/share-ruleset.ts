@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { elementChanges } from '../compiler/element-set.ts';
 import type { DesiredSet, DesiredTable, Ruleset, TableFamily } from '../compiler/ruleset.ts';
 
 /**
@@ -22,13 +23,22 @@ function shareTable(previous: DesiredTable, next: DesiredTable): DesiredTable {
   return same ? previous : table;
 }
 
-/** The elements of a set of peers are a value of their own: equal exactly if identical, so they are not compared. */
-function shareSet(previous: DesiredSet, next: DesiredSet): DesiredSet {
+/** The elements of a set of peers know how they changed, so they are seldom compared; there and back is no change. */
+export function shareSet(previous: DesiredSet, next: DesiredSet): DesiredSet {
   const { elements: before } = previous;
   const { elements: after } = next;
-  const sameElements = before === after || (isPlain(before) && isPlain(after) && isDeepStrictEqual(before, after));
+  const sameElements = before === after || isUnchanged(before, after);
   if (!sameElements || previous.interval !== next.interval) return next;
   return isDeepStrictEqual([previous.type, previous.dynamic], [next.type, next.dynamic]) ? previous : next;
+}
+
+function isUnchanged(before: ReadonlySet<string>, after: ReadonlySet<string>): boolean {
+  if (isPlain(before) && isPlain(after)) return isDeepStrictEqual(before, after);
+  if (before.size !== after.size) return false;
+  const changes = elementChanges(before, after);
+  // Unknown: a set of few elements that changed often, or one that was given up and built again.
+  if (changes === undefined) return [...before].every((element) => after.has(element));
+  return changes.added.size === 0 && changes.removed.size === 0;
 }
 
 function isPlain(elements: ReadonlySet<string>): boolean {
