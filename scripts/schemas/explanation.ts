@@ -140,7 +140,7 @@ export const explanationSchema: object = {
                 }),
               ),
             },
-            { why: text('Why there are no chains.') },
+            { ports: text('The ports it stands for, if the question names none.'), why: text('Why there are no chains.') },
           ),
         ),
         warnings: list({ type: 'string' }),

@@ -47,7 +47,10 @@ export interface InstalledFlow {
   readonly from: string;
   readonly to: string;
   readonly protocol: FlowProtocol;
+  /** The one that was compared. */
   readonly port: number | null;
+  /** The ports it stands for, if the question names none: `any other port`. */
+  readonly ports?: string;
   readonly family: IpFamily;
   /** What packets meet; `null` if the rules cannot be followed. */
   readonly verdict: Outcome | null;

@@ -43,6 +43,7 @@ export function compareFlow(installed: InstalledNode, step: FlowStep, flow: Flow
     to: endTitle(step.to),
     protocol: step.protocol,
     port: step.port ?? null,
+    ...(step.ports === undefined ? {} : { ports: step.ports }),
     family: flow.family,
     policiesSay: step.verdict,
   };

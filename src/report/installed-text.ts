@@ -65,8 +65,10 @@ function flowText(flow: InstalledFlow, shown: readonly Found[]): string {
   return `${flow.from} -> ${flow.to}  ${portText(flow)}${both ? `  ${flow.family}` : ''}`;
 }
 
-function portText({ protocol, port }: InstalledFlow): string {
-  return port === null ? protocol : `${protocol} ${port}`;
+function portText({ protocol, port, ports }: InstalledFlow): string {
+  if (port === null) return protocol;
+  if (ports === undefined) return `${protocol} ${port}`;
+  return ports.startsWith(String(port)) ? `${protocol} ${ports}` : `${protocol} ${ports}, by port ${port}`;
 }
 
 /** One flow on every node that was asked; the sender's side first, as the packet goes. */
