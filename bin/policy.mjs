@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // Starts `policy` on a Node.js that can run it: the bundle where it is current, else the sources of the checkout.
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import * as nodeModule from 'node:module';
 import { join } from 'node:path';
@@ -17,7 +16,7 @@ function entry() {
   const builtAt = statSync(bundle).mtimeMs;
   const newer = ['../src', '../packages/nftables-json/src'].some((folder) =>
     readdirSync(file(folder), { recursive: true, withFileTypes: true }).some(
-      (item) => statSync(join(item.parentPath, item.name)).mtimeMs > builtAt,
+      (item) => !item.name.endsWith('.test.ts') && statSync(join(item.parentPath, item.name)).mtimeMs > builtAt,
     ),
   );
   return newer ? sources : bundle;
@@ -37,6 +36,7 @@ if (major > 24 || (major === 24 && minor >= 11)) {
     );
     process.exit(2);
   }
+  const { spawnSync } = await import('node:child_process');
   const child = spawnSync(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
   if (child.signal) process.kill(process.pid, child.signal);
   process.exitCode = child.status ?? 2;

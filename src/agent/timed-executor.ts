@@ -3,6 +3,7 @@ import type {
   CallOptions,
   Executor,
   Listing,
+  ListOptions,
   NamedMap,
   NamedSet,
   ObjectRef,
@@ -44,7 +45,7 @@ export class TimedExecutor implements Executor {
     return this.#timed('check', () => this.#inner.check(transaction, options));
   }
 
-  list(table: TableRef, options?: CallOptions): Promise<Listing | undefined> {
+  list(table: TableRef, options?: ListOptions): Promise<Listing | undefined> {
     return this.#timed('list', () => this.#inner.list(table, options));
   }
 

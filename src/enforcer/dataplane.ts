@@ -5,6 +5,7 @@
  */
 import type { Listing, NamedMap, NamedSet } from 'nftables-json';
 
+import { ElementSet } from '../compiler/element-set.ts';
 import type { DesiredChain, DesiredMap, DesiredSet, DispatchVerdict, TableFamily } from '../compiler/ruleset.ts';
 import { canonicalElement, decodeElement, isPlainType } from './elements.ts';
 import type { VerdictText } from './encode.ts';
@@ -90,7 +91,8 @@ const noElements: ReadonlySet<string> = new Set();
 export function setElements(set: DataplaneSet): ReadonlySet<string> {
   if ('kind' in set) return set.elements;
   if (set.dynamic !== undefined) return noElements;
-  if (isPlainType(set.type, set.interval)) return set.elements;
+  // An element set is the compiler's own, and only blocks have several spellings there.
+  if (isPlainType(set.type, set.interval) || (!set.interval && set.elements instanceof ElementSet)) return set.elements;
   let elements = canonicalSets.get(set);
   if (elements === undefined) {
     elements = new Set([...set.elements].map((text) => canonicalElement(text, set.type)));
@@ -154,7 +156,7 @@ function chainPolicy(chain: DataplaneChain): string {
  * and never taken for ours.
  */
 export function decodeTable(family: TableFamily, listing: Listing): DataplaneTable {
-  const sets = new Map(listing.sets.map((set) => [set.name, decodeListedSet(set)]));
+  const sets = new Map<string, DataplaneSet>(listing.sets.map((set) => [set.name, decodeListedSet(set)]));
   const maps = new Map(listing.maps.map((map) => [map.name, decodeListedMap(map)]));
   const rules = new Map<string, string[]>(listing.chains.map((chain) => [chain.name, []]));
   for (const rule of listing.rules) rules.get(rule.chain)?.push(ruleKey(family, rule.expr, rule.comment));
@@ -178,7 +180,8 @@ function listedShape(set: NamedSet | NamedMap): string {
   return shapeText(typeFields(set.type), flags, set.timeout, set.size);
 }
 
-function decodeListedSet(set: NamedSet): ListedSet {
+/** A listed set; see {@link decodeTable}. */
+export function decodeListedSet(set: NamedSet): ListedSet {
   const type = typeFields(set.type);
   const base = { kind: 'listed', name: set.name } as const;
   if (set.flags?.includes('timeout') === true) return { ...base, shape: listedShape(set), elements: noElements };

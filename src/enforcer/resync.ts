@@ -2,9 +2,9 @@
 import { NftError } from 'nftables-json';
 import type { CallOptions, Executor } from 'nftables-json';
 
-import type { DesiredTable, Ruleset, TableFamily } from '../compiler/ruleset.ts';
+import type { DesiredSet, DesiredTable, Ruleset, TableFamily } from '../compiler/ruleset.ts';
 import { mapElements, mapShape, sameChain, setElements, setShape } from './dataplane.ts';
-import type { Dataplane, DataplaneTable } from './dataplane.ts';
+import type { Dataplane, DataplaneSet, DataplaneTable, ListedSet } from './dataplane.ts';
 import { readDataplane } from './readback.ts';
 
 /** The tables as they are, or that they are there and cannot be read: then they must be replaced whole. */
@@ -17,7 +17,11 @@ export type Resync =
  */
 export async function resync(executor: Executor, desired: Ruleset, options: CallOptions = {}): Promise<Resync> {
   try {
-    return { kind: 'read', dataplane: recognise(await readDataplane(executor, options), desired) };
+    const keepSet = (family: TableFamily, set: ListedSet): DataplaneSet => {
+      const wanted = desired.get(family)?.sets.get(set.name);
+      return wanted !== undefined && isSameSet(set, wanted) ? wanted : set;
+    };
+    return { kind: 'read', dataplane: recognise(await readDataplane(executor, { ...options, keepSet }), desired) };
   } catch (error) {
     if (error instanceof NftError && error.code === 'table-unreadable') return { kind: 'unreadable', error };
     throw error;
@@ -38,11 +42,7 @@ function recogniseTable(table: DataplaneTable, wanted: DesiredTable): DataplaneT
   return {
     family: table.family,
     ...(table.flagged && { flagged: true }),
-    sets: exchange(
-      table.sets,
-      wanted.sets,
-      (a, b) => setShape(a) === setShape(b) && sameSet(setElements(a), setElements(b)),
-    ),
+    sets: exchange(table.sets, wanted.sets, isSameSet),
     maps: exchange(
       table.maps,
       wanted.maps,
@@ -50,6 +50,10 @@ function recogniseTable(table: DataplaneTable, wanted: DesiredTable): DataplaneT
     ),
     chains: exchange(table.chains, wanted.chains, (a, b) => sameChain(table.family, a, b)),
   };
+}
+
+function isSameSet(a: DataplaneSet, b: DesiredSet): boolean {
+  return a === b || (setShape(a) === setShape(b) && sameSet(setElements(a), setElements(b)));
 }
 
 function exchange<T, D extends T>(

@@ -36,6 +36,18 @@ describe('the commit log', () => {
     expect(foreign(log, [...ours, commit])).toBe(1);
   });
 
+  test.each([1, 7, 40, 1000])('reads the same in pieces of %i characters', (length) => {
+    const elements = Array.from({ length: 20 }, (_, i) => `add element inet nftpolicy s { 10.0.0.${i} }`);
+    const other = 'add rule inet other c accept';
+    const text = [...ours, ...elements, commit, other, commit, ...elements, commit, ''].join('\n');
+    const log = new CommitLog();
+    log.expect(0);
+    log.ended(true, 1);
+    let heard = 0;
+    for (let at = 0; at < text.length; at += length) if (log.take(text.slice(at, at + length))) heard += 1;
+    expect(heard).toBe(1);
+  });
+
   test.each([
     { name: 'another table', line: 'add rule inet kube-proxy services ip daddr 10.0.0.1 accept' },
     { name: 'a table whose name begins like ours', line: 'add table inet nftpolicy-other' },

@@ -1,7 +1,6 @@
 /** Who else writes to our tables: `nft monitor`, read as text. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
 
 import { tableName } from '../compiler/ruleset.ts';
 import type { WriteListener } from './apply.ts';
@@ -25,6 +24,8 @@ export interface Watcher extends WriteListener {
 export class CommitLog {
   #expected = 0;
   #touched = false;
+  /** Of a line whose end has not come. */
+  #rest = '';
   #lastWriteAt = 0;
 
   /** One of our transactions begins. */
@@ -39,9 +40,32 @@ export class CommitLog {
     this.#lastWriteAt = now;
   }
 
+  /**
+   * Takes what `nft monitor` printed next; true when a stranger's commit touched our tables. A commit that is known to
+   * touch them is skipped to its end: our first has a line for every element of every set.
+   */
+  take(chunk: string): boolean {
+    const text = this.#rest + chunk;
+    let foreign = false;
+    let at = 0;
+    for (;;) {
+      if (this.#touched && !text.startsWith(generation, at)) {
+        const before = text.indexOf(`\n${generation}`, at);
+        at = before === -1 ? Math.max(at, text.lastIndexOf('\n') + 1) : before + 1;
+        if (before === -1) break;
+      }
+      const end = text.indexOf('\n', at);
+      if (end === -1) break;
+      if (this.read(text.slice(at, end))) foreign = true;
+      at = end + 1;
+    }
+    this.#rest = text.slice(at);
+    return foreign;
+  }
+
   /** Reads one line; true when a stranger's commit touched our tables. */
   read(line: string): boolean {
-    if (!line.startsWith('# new generation ')) {
+    if (!line.startsWith(generation)) {
       if (ownTable.test(line) && !deniedElement.test(line)) this.#touched = true;
       return false;
     }
@@ -64,8 +88,11 @@ export class CommitLog {
   reset(): void {
     this.#expected = 0;
     this.#touched = false;
+    this.#rest = '';
   }
 }
+
+const generation = '# new generation ';
 
 const ownTable = new RegExp(
   `^(?:add|delete|insert|replace|flush|create|destroy) \\S+ (?:inet|bridge) ${tableName}(?: |$)`,
@@ -151,13 +178,11 @@ export class NftMonitor implements Watcher {
     child.on('close', () => resolve());
     this.#child = child;
     this.#startedAt = this.#clock.now();
-    const lines = createInterface({ input: child.stdout });
-    lines.on('line', (line) => {
-      if (this.#log.read(line)) onForeignChange();
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      if (this.#log.take(chunk)) onForeignChange();
     });
     const beat = this.#watchLog(onForeignChange, ended);
     await ended;
-    lines.close();
     await beat;
   }
 

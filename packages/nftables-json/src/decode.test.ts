@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decodeListing, decodeMap, decodeSet } from './decode.ts';
+import { decodeListing, decodeMap, decodeSet, readListing } from './decode.ts';
 
 const metainfo = { metainfo: { version: '1.0.6', release_name: 'Lester Gooch #5', json_schema_version: 1 } };
 const table = { table: { family: 'inet', name: 't', handle: 2 } };
@@ -74,8 +74,34 @@ test.each([
   { name: 'a rule without expressions', text: listing({ rule: { ...inTable, chain: 'c' } }) },
   { name: 'a chain without a name', text: listing({ chain: inTable }) },
   { name: 'elements that are no list', text: listing({ set: { ...inTable, name: 's', type: 'mark', elem: 'x' } }) },
-])('$name is unreadable', ({ text }) => {
-  expect(() => decodeListing(text)).toThrow(expect.objectContaining({ code: 'table-unreadable' }));
+  { name: 'a listing that is cut short', text: listing({ chain: { ...inTable, name: 'c' } }).slice(0, -2) },
+  { name: 'something behind the listing', text: `${listing()} {}` },
+  { name: 'a text in place of an object', text: JSON.stringify({ nftables: ['table'] }) },
+  { name: 'a list in place of an object', text: JSON.stringify({ nftables: [[]] }) },
+])('$name is unreadable', async ({ text }) => {
+  const unreadable: unknown = expect.objectContaining({ code: 'table-unreadable' });
+  expect(() => decodeListing(text)).toThrow(unreadable as Error);
+  await expect(readListing(Buffer.from(text), { family: 'inet', name: 't' })).rejects.toEqual(unreadable);
+});
+
+test('read object by object, a listing is the same', async () => {
+  const comment = 'quotes " and \\, brackets ]}[{, ends with \\';
+  const rule = { ...inTable, chain: 'c', handle: 7, comment, expr: [{ drop: null }] };
+  const set = {
+    ...inTable,
+    name: 's',
+    type: 'ipv4_addr',
+    elem: ['10.0.0.1', { prefix: { addr: '10.1.0.0', len: 16 } }],
+  };
+  const map = { ...inTable, name: 'm', type: 'ipv4_addr', map: 'verdict', elem: [['10.0.0.1', { accept: null }]] };
+  const text = listing({ map }, { set }, { chain: { ...inTable, name: 'c' } }, { rule }, { flowtable: { name: 'f' } });
+  const wanted = { family: 'inet', name: 't' } as const;
+  expect(await readListing(Buffer.from(text), wanted)).toEqual(decodeListing(text));
+  expect(await readListing(Buffer.from(` ${text.replaceAll(',"', ' ,\n "')}\n`), wanted)).toEqual(decodeListing(text));
+  const taken: unknown[] = [];
+  const rest = await readListing(Buffer.from(text), wanted, { takeSet: (one) => taken.push(one) });
+  expect(taken).toEqual([set]);
+  expect(rest).toEqual({ ...decodeListing(text), sets: [] });
 });
 
 test('another table than the one asked for is unreadable', () => {

@@ -1,7 +1,9 @@
 /** nft's listings to typed objects. Keys, statements and expressions that are not known stay verbatim. */
 import { z } from 'zod';
+import { cutDocument } from './cut-document.ts';
 import type { TableObjects } from './encode.ts';
 import { NftError } from './errors.ts';
+import type { ListOptions } from './executor.ts';
 import type { Chain, Json, NamedMap, NamedSet, Rule, Table, TableRef } from './grammar.ts';
 
 const family = z.enum(['ip', 'ip6', 'inet', 'arp', 'bridge', 'netdev']);
@@ -34,7 +36,8 @@ const objectSchemas = {
   map: z.looseObject({ ...setShape, map: keyType }),
 };
 
-const document = z.object({ nftables: z.array(z.record(z.string(), z.unknown())) });
+const record = z.record(z.string(), z.unknown());
+const document = z.object({ nftables: z.array(record) });
 
 /** What a listing says about the program that wrote it. */
 export interface Metainfo {
@@ -72,7 +75,30 @@ interface Decoded {
  * @throws NftError `table-unreadable` when the text is not nft's JSON or a known object lacks a required key.
  */
 export function decodeListing(text: string, wanted?: TableRef): Listing | undefined {
-  const decoded = decode(text);
+  return finish(decode(text), wanted);
+}
+
+/** As {@link decodeListing}, object by object, letting other work go on in between. */
+export async function readListing(
+  output: Buffer,
+  wanted: TableRef,
+  { takeSet }: Pick<ListOptions, 'takeSet'> = {},
+): Promise<Listing | undefined> {
+  const decoded = nothing();
+  let since = performance.now();
+  for (const item of cutDocument(output)) {
+    addItem(decoded, parse(record, parseJson(item.toString('utf8')), 'object'));
+    if (takeSet !== undefined) for (const set of decoded.sets.splice(0)) takeSet(set);
+    if (performance.now() - since < sliceMs) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    since = performance.now();
+  }
+  return finish(decoded, wanted);
+}
+
+const sliceMs = 10;
+
+function finish(decoded: Decoded, wanted: TableRef | undefined): Listing | undefined {
   const { table, metainfo, ...rest } = decoded;
   if (table === undefined) return undefined;
   if (wanted !== undefined && (table.family !== wanted.family || table.name !== wanted.name))
@@ -92,8 +118,8 @@ export function decodeMap(text: string): NamedMap | undefined {
   return decode(text).maps[0];
 }
 
-function decode(text: string): Decoded {
-  const decoded: Decoded = {
+function nothing(): Decoded {
+  return {
     table: undefined,
     metainfo: undefined,
     sets: [],
@@ -102,18 +128,20 @@ function decode(text: string): Decoded {
     rules: [],
     others: [],
   };
-  for (const item of parseDocument(text).nftables) addItem(decoded, item);
+}
+
+function decode(text: string): Decoded {
+  const decoded = nothing();
+  for (const item of parse(document, parseJson(text), 'document').nftables) addItem(decoded, item);
   return decoded;
 }
 
-function parseDocument(text: string): z.infer<typeof document> {
-  let json: unknown;
+function parseJson(text: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw new NftError('nft printed something that is not JSON', { code: 'table-unreadable', cause });
   }
-  return parse(document, json, 'document');
 }
 
 function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.infer<S> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { encodeCommands, loadOrder } from './encode.ts';
+import { encodeCommands, encodePieces, loadOrder } from './encode.ts';
 import type { Command, TableRef } from './grammar.ts';
 import { goto } from './stmt.ts';
 
@@ -32,4 +32,14 @@ test('chains come before the maps that name them, and both before rules', () => 
     rules: [{ ...inTable, chain: 'c', expr: [{ drop: null }] }],
   }).map((object) => Object.keys(object)[0]);
   expect(tags).toEqual(['table', 'chain', 'set', 'map', 'rule']);
+});
+
+test.each([1, 60, 1_000_000])('in pieces of %i characters the text is the same', (length) => {
+  const commands: Command[] = [
+    { add: { table: { family: 'inet', name: 't' } } },
+    { add: { set: { family: 'inet', table: 't', name: 's', type: 'ipv4_addr', elem: ['10.0.0.1', '10.0.0.2'] } } },
+  ];
+  for (const some of [commands, commands.slice(0, 1), []]) {
+    expect([...encodePieces(some, length)].join('')).toBe(encodeCommands(some));
+  }
 });

@@ -10,6 +10,18 @@ export function encodeCommands(commands: readonly Command[]): string {
   return JSON.stringify({ nftables: [{ metainfo: { json_schema_version: 1 } }, ...commands] });
 }
 
+/** The text of {@link encodeCommands} in pieces of about `length` characters, none shorter than one command. */
+export function* encodePieces(commands: readonly Command[], length: number): Generator<string, void> {
+  let piece = '{"nftables":[{"metainfo":{"json_schema_version":1}}';
+  for (const command of commands) {
+    piece += `,${JSON.stringify(command)}`;
+    if (piece.length < length) continue;
+    yield piece;
+    piece = '';
+  }
+  yield `${piece}]}`;
+}
+
 /** Objects of one table in any order. */
 export interface TableObjects {
   readonly table: Table;

@@ -8,6 +8,15 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of {@link Executor.list}. */
+export interface ListOptions extends CallOptions {
+  /**
+   * Takes each set as soon as it is decoded. The listing then holds none: a table may have a million elements, which
+   * need not be in memory at once.
+   */
+  readonly takeSet?: (set: NamedSet) => void;
+}
+
 /**
  * Applies transactions and lists tables. Calls run one after the other in the order in which they were made. Every
  * failure is an `NftError`, except the reason of an aborted signal.
@@ -18,7 +27,7 @@ export interface Executor {
   /** Asks the kernel whether the transaction would apply, and applies nothing. */
   check(transaction: Transaction, options?: CallOptions): Promise<void>;
   /** Everything in one table; undefined when there is no such table. */
-  list(table: TableRef, options?: CallOptions): Promise<Listing | undefined>;
+  list(table: TableRef, options?: ListOptions): Promise<Listing | undefined>;
   /** One set with its elements; undefined when it or its table is absent. */
   listSet(set: ObjectRef, options?: CallOptions): Promise<NamedSet | undefined>;
   /** One map with its elements; undefined when it or its table is absent. */

@@ -1,7 +1,7 @@
 /** An Executor without a kernel: in memory, documented, for tests and dry runs. */
 import type { Listing } from './decode.ts';
 import { NftError } from './errors.ts';
-import type { CallOptions, Executor } from './executor.ts';
+import type { CallOptions, Executor, ListOptions } from './executor.ts';
 import type { ChainState, SetState } from './fake-objects.ts';
 import { FakeState, tableKey } from './fake-state.ts';
 import type {
@@ -75,16 +75,18 @@ export class FakeExecutor implements Executor {
     this.#state.apply(transaction.commands, { keep: false });
   }
 
-  async list(table: TableRef, options: CallOptions = {}): Promise<Listing | undefined> {
+  async list(table: TableRef, options: ListOptions = {}): Promise<Listing | undefined> {
     await this.#turn(options);
     assertNames([table.name]);
     const state = this.#state.tables.get(tableKey(table));
     if (state === undefined) return undefined;
     const chains = [...state.chains.values()];
     const sets = [...state.sets.values()];
+    const plain = sets.filter((set) => set.shape.map === undefined).map(listedSet);
+    if (options.takeSet !== undefined) plain.forEach(options.takeSet);
     return {
       table: state.table,
-      sets: sets.filter((set) => set.shape.map === undefined).map(listedSet),
+      sets: options.takeSet === undefined ? plain : [],
       maps: sets.flatMap((set) => (set.shape.map === undefined ? [] : [listedMap(set, set.shape.map)])),
       chains: chains.map(({ chain }) => chain),
       rules: chains.flatMap(listedRules),

@@ -1,15 +1,16 @@
 /** Executor over the nft program: `nft -j -f FILE`, FILE in a private directory on tmpfs. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { compareVersion, formatVersion, parseVersion } from './capability.ts';
 import type { Listing } from './decode.ts';
-import { decodeListing, decodeMap, decodeSet } from './decode.ts';
+import { encodePieces } from './encode.ts';
+import { decodeMap, decodeSet, readListing } from './decode.ts';
 import { NftError, classifyStderr } from './errors.ts';
-import type { CallOptions, Executor } from './executor.ts';
+import type { CallOptions, Executor, ListOptions } from './executor.ts';
 import type { ListTarget, NamedMap, NamedSet, ObjectRef, TableRef } from './grammar.ts';
 import type { Transaction } from './transaction.ts';
 import { nameProblem } from './validate.ts';
@@ -32,11 +33,13 @@ export interface NftProcessOptions {
 /** What a finished nft left behind. */
 interface Finished {
   readonly exitCode: number;
-  readonly stdout: string;
+  readonly stdout: Buffer;
   readonly stderr: string;
 }
 
 const defaultLauncher = ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'] as const;
+/** Characters of a transaction that are encoded and written at once. */
+const pieceLength = 256 * 1024;
 const maxStderrBytes = 64 * 1024;
 const maxMessageLength = 1000;
 /** The first nft whose sets make older ones crash. */
@@ -69,21 +72,21 @@ export class NftProcess implements Executor {
     await this.#send(['-c', '-j', '-f'], transaction, options);
   }
 
-  async list(table: TableRef, options: CallOptions = {}): Promise<Listing | undefined> {
-    const text = await this.#listText({ table: { family: table.family, name: table.name } }, options);
-    return text === undefined ? undefined : decodeListing(text, table);
+  async list(table: TableRef, options: ListOptions = {}): Promise<Listing | undefined> {
+    const output = await this.#listOutput({ table: { family: table.family, name: table.name } }, options);
+    return output === undefined ? undefined : await readListing(output, table, options);
   }
 
   async listSet(set: ObjectRef, options: CallOptions = {}): Promise<NamedSet | undefined> {
     const { family, table, name } = set;
-    const text = await this.#listText({ set: { family, table, name } }, options);
-    return text === undefined ? undefined : decodeSet(text);
+    const output = await this.#listOutput({ set: { family, table, name } }, options);
+    return output === undefined ? undefined : decodeSet(output.toString('utf8'));
   }
 
   async listMap(map: ObjectRef, options: CallOptions = {}): Promise<NamedMap | undefined> {
     const { family, table, name } = map;
-    const text = await this.#listText({ map: { family, table, name } }, options);
-    return text === undefined ? undefined : decodeMap(text);
+    const output = await this.#listOutput({ map: { family, table, name } }, options);
+    return output === undefined ? undefined : decodeMap(output.toString('utf8'));
   }
 
   /** The text of `nft --version`; used by the capability probe. */
@@ -91,7 +94,7 @@ export class NftProcess implements Executor {
     return await this.#inLane(options, async () => {
       const finished = await this.#spawn(['--version'], options);
       if (finished.exitCode !== 0) throw failure(finished);
-      return finished.stdout.trim();
+      return finished.stdout.toString('utf8').trim();
     });
   }
 
@@ -99,13 +102,13 @@ export class NftProcess implements Executor {
     transaction.assertValid();
     if (transaction.isEmpty) return;
     await this.#inLane(options, async () => {
-      const finished = await this.#spawnWithFile(args, transaction.encode(), options);
+      const finished = await this.#spawnWithFile(args, encodePieces(transaction.commands, pieceLength), options);
       if (finished.exitCode !== 0) throw failure(finished);
     });
   }
 
-  /** The JSON text of a listing; undefined when the object is absent. As a file: names may be words of nft's text. */
-  async #listText(target: ListTarget, options: CallOptions): Promise<string | undefined> {
+  /** The JSON of a listing; undefined when the object is absent. As a file: names may be words of nft's text. */
+  async #listOutput(target: ListTarget, options: CallOptions): Promise<Buffer | undefined> {
     for (const ref of Object.values(target) as readonly (TableRef & { readonly table?: string })[])
       for (const name of [ref.table ?? ref.name, ref.name]) {
         const reason = nameProblem(name);
@@ -113,7 +116,7 @@ export class NftProcess implements Executor {
       }
     return await this.#inLane(options, async () => {
       const text = JSON.stringify({ nftables: [{ list: target }] });
-      const finished = await this.#spawnWithFile(['-j', '-f'], text, options);
+      const finished = await this.#spawnWithFile(['-j', '-f'], [text], options);
       if (finished.exitCode === 0) return finished.stdout;
       const error = failure(finished);
       if (error.code === 'not-found') return undefined;
@@ -121,11 +124,11 @@ export class NftProcess implements Executor {
     });
   }
 
-  async #spawnWithFile(args: readonly string[], text: string, options: CallOptions): Promise<Finished> {
+  async #spawnWithFile(args: readonly string[], text: Iterable<string>, options: CallOptions): Promise<Finished> {
     const directory = await mkdtemp(join(await this.#tmpfs(), 'nftables-json-'));
     try {
       const file = join(directory, 'commands.json');
-      await writeFile(file, text, { mode: 0o600, flag: 'wx' });
+      await writePieces(file, text);
       return await this.#spawn([...args, file], options);
     } finally {
       await rm(directory, { recursive: true, force: true });
@@ -181,6 +184,16 @@ export class NftProcess implements Executor {
       `nft ${formatVersion(version)} cannot work in this network namespace: it crashes on sets that were written with nft ` +
       '1.1.2 or newer, by whatever program. Install nftables 1.1.3 or newer here';
     return new NftError(message, { code: 'mixed-versions', stderr: crash.stderr, cause: crash });
+  }
+}
+
+/** Piece by piece: a first transaction can be long, and is then never one text. */
+async function writePieces(file: string, pieces: Iterable<string>): Promise<void> {
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    for (const piece of pieces) await handle.writeFile(piece);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -262,7 +275,7 @@ async function runProgram(
     const stderrText = Buffer.concat(stderr).toString('utf8', 0, maxStderrBytes);
     // 129-254 is how a shell reports a signal; 255 is how `ip netns exec` reports its own failure.
     const ended = exitCode !== null && (exitCode <= 128 || exitCode === 255);
-    if (ended) resolve({ exitCode, stdout: Buffer.concat(stdout).toString('utf8'), stderr: stderrText });
+    if (ended) resolve({ exitCode, stdout: Buffer.concat(stdout), stderr: stderrText });
     else if (signal?.aborted === true) reject(signal.reason as Error);
     else if (timedOut)
       reject(new NftError(`nft did not end within ${timeoutMs} ms`, { code: 'timeout', stderr: stderrText }));
