@@ -40,20 +40,23 @@ test('the server runs as a process of its own and is steered from outside', asyn
   await client.patch('pods', 'a', 'shop', { metadata: { labels: { app: 'web' } } });
   expect(await client.list('pods')).toMatchObject([{ kind: 'Pod', metadata: { name: 'a', labels: { app: 'web' } } }]);
 
-  await client.post('/control', { action: 'forbid', verb: 'list', plural: 'pods' });
+  await client.send('POST', '/control', { action: 'forbid', verb: 'list', plural: 'pods' });
   await expect(client.list('pods')).rejects.toMatchObject({ status: 403 });
-  await client.post('/control', { action: 'permit', verb: 'list', plural: 'pods' });
-  await client.post('/control', {
+  await client.send('POST', '/control', { action: 'permit', verb: 'list', plural: 'pods' });
+  await client.send('POST', '/control', {
     action: 'fault',
     facts: { verb: 'list' },
     fault: { kind: 'status', code: 503, reason: 'ServiceUnavailable' },
   });
   await expect(client.list('pods')).rejects.toMatchObject({ status: 503 });
 
-  await client.post('/control', { action: 'outage', durationMs: 100, compact: true });
+  await client.send('POST', '/control', { action: 'outage', durationMs: 100, compact: true });
   await vi.waitFor(
     async () =>
-      expect(await client.post('/control', { action: 'state' })).toMatchObject({ revision: 102, compacted: 102 }),
+      expect(await client.send('POST', '/control', { action: 'state' })).toMatchObject({
+        revision: 102,
+        compacted: 102,
+      }),
     10_000,
   );
   await client.delete('pods', 'a', 'shop');

@@ -1,7 +1,7 @@
 import type { KubeAccess, KubeRequest } from '../../src/source/kubernetes/access.ts';
 import { readBody } from '../../src/source/kubernetes/access.ts';
 import type { Json, Plural, StoredObject } from './truth.ts';
-import { collections } from './truth.ts';
+import { collections, pluralOf } from './truth.ts';
 
 /** An answer that is no success. */
 export class RestError extends Error {
@@ -22,7 +22,40 @@ export class RestClient {
 
   async create(plural: Plural, object: Json): Promise<StoredObject> {
     const { namespace } = object['metadata'] as { readonly namespace?: string };
-    return (await this.#send('POST', pathOf(plural, namespace), object)) as StoredObject;
+    return (await this.send('POST', pathOf(plural, namespace), object)) as StoredObject;
+  }
+
+  /** `undefined` if it is not there. */
+  async get(plural: Plural, name: string, namespace?: string): Promise<StoredObject | undefined> {
+    try {
+      return (await this.send('GET', `${pathOf(plural, namespace)}/${name}`)) as StoredObject;
+    } catch (error) {
+      if (error instanceof RestError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Creates or replaces, and reports a status as a kubelet or controller would. What a real server lets nobody change,
+   * the spec of a pod, stays.
+   */
+  async apply(object: Json & { readonly kind: string }): Promise<StoredObject> {
+    const plural = pluralOf(object.kind);
+    const { status, ...rest } = object;
+    const metadata = object['metadata'] as { readonly name: string; readonly namespace?: string };
+    const { name, namespace } = metadata;
+    const existing = await this.get(plural, name, namespace);
+    const { uid, resourceVersion } = existing?.metadata ?? {};
+    const spec = object.kind === 'Pod' && existing !== undefined ? { spec: existing['spec'] } : {};
+    const stored =
+      existing === undefined
+        ? await this.create(plural, rest)
+        : ((await this.send('PUT', `${pathOf(plural, namespace)}/${name}`, {
+            ...rest,
+            ...spec,
+            metadata: { ...metadata, uid, resourceVersion },
+          })) as StoredObject);
+    return status === undefined ? stored : await this.patch(plural, name, namespace, { status }, 'status');
   }
 
   /** Merges `patch` into the object, or into its status only. */
@@ -34,27 +67,23 @@ export class RestClient {
     subresource?: 'status',
   ): Promise<StoredObject> {
     const path = `${pathOf(plural, namespace)}/${name}${subresource === undefined ? '' : `/${subresource}`}`;
-    return (await this.#send('PATCH', path, patch)) as StoredObject;
+    return (await this.send('PATCH', path, patch)) as StoredObject;
   }
 
-  /** Deletes at once: without a kubelet nobody would end a graceful deletion. */
-  async delete(plural: Plural, name: string, namespace?: string): Promise<void> {
-    await this.#send('DELETE', `${pathOf(plural, namespace)}/${name}?gracePeriodSeconds=0`);
+  /** Deletes, by default at once: without a kubelet nobody would end a graceful deletion. */
+  async delete(plural: Plural, name: string, namespace?: string, graceSeconds = 0): Promise<void> {
+    await this.send('DELETE', `${pathOf(plural, namespace)}/${name}?gracePeriodSeconds=${graceSeconds}`);
   }
 
   /** Everything in one page, with the kind that items lack. */
   async list(plural: Plural): Promise<Json[]> {
     const type = collections.get(plural);
-    const list = (await this.#send('GET', pathOf(plural, undefined))) as { readonly items: readonly Json[] };
+    const list = (await this.send('GET', pathOf(plural, undefined))) as { readonly items: readonly Json[] };
     return list.items.map((item) => ({ ...item, kind: type?.kind, apiVersion: type?.apiVersion }));
   }
 
-  /** Posts anything, for the control path of a test server. */
-  async post(path: string, body: Json): Promise<unknown> {
-    return this.#send('POST', path, body);
-  }
-
-  async #send(method: KubeRequest['method'], target: string, body?: Json): Promise<unknown> {
+  /** Sends anything anywhere. Rejects with {@link RestError} unless that succeeds. */
+  async send(method: KubeRequest['method'], target: string, body?: Json): Promise<unknown> {
     const [path = '', query] = target.split('?');
     const contentType = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     const response = await this.#access.request({
@@ -71,7 +100,8 @@ export class RestClient {
   }
 }
 
-function pathOf(plural: Plural, namespace: string | undefined): string {
+/** Where a collection is. */
+export function pathOf(plural: Plural, namespace: string | undefined): string {
   const version = collections.get(plural)?.apiVersion ?? '';
   const root = `${version.includes('/') ? '/apis' : '/api'}/${version}`;
   return namespace === undefined ? `${root}/${plural}` : `${root}/namespaces/${namespace}/${plural}`;

@@ -1,7 +1,18 @@
 import { randomUUID } from 'node:crypto';
 
 /** Collections the server knows. */
-export type Plural = 'pods' | 'namespaces' | 'networkpolicies' | 'nodes' | 'services' | 'events';
+export type Plural =
+  | 'pods'
+  | 'namespaces'
+  | 'networkpolicies'
+  | 'nodes'
+  | 'services'
+  | 'endpointslices'
+  | 'events'
+  | 'deployments'
+  | 'statefulsets'
+  | 'replicasets'
+  | 'jobs';
 
 /** How a collection is named on the wire. */
 export interface Collection {
@@ -18,7 +29,18 @@ export const collections: ReadonlyMap<Plural, Collection> = new Map<Plural, Coll
   ['services', { kind: 'Service', apiVersion: 'v1', namespaced: true }],
   ['events', { kind: 'Event', apiVersion: 'v1', namespaced: true }],
   ['networkpolicies', { kind: 'NetworkPolicy', apiVersion: 'networking.k8s.io/v1', namespaced: true }],
+  ['endpointslices', { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', namespaced: true }],
+  ['deployments', { kind: 'Deployment', apiVersion: 'apps/v1', namespaced: true }],
+  ['statefulsets', { kind: 'StatefulSet', apiVersion: 'apps/v1', namespaced: true }],
+  ['replicasets', { kind: 'ReplicaSet', apiVersion: 'apps/v1', namespaced: true }],
+  ['jobs', { kind: 'Job', apiVersion: 'batch/v1', namespaced: true }],
 ]);
+
+/** The collection that holds objects of a kind. */
+export function pluralOf(kind: string): Plural {
+  for (const [plural, type] of collections) if (type.kind === kind) return plural;
+  throw new Error(`no collection of ${kind}`);
+}
 
 /** An object as the server keeps it: immutable, replaced by every write. */
 export interface StoredObject {

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { decodeObject } from '../../src/model/decode/object.ts';
 import type { KubeAccess } from '../../src/source/kubernetes/access.ts';
 import { httpsAccess } from '../../src/source/kubernetes/https-access.ts';
+import type { Deadlines } from '../../src/source/kubernetes/deadlines.ts';
 import { KubernetesSource } from '../../src/source/kubernetes/kubernetes-source.ts';
 import { policedPods, resourceOf } from '../../src/source/kubernetes/resource.ts';
 import { sameContent } from '../../src/source/same-content.ts';
@@ -21,6 +22,8 @@ interface Served {
   readonly ca: string;
   readonly token: string;
   restart(): Promise<void>;
+  /** Runs `lost`, which afterwards never happened: the server comes back from a backup made before. */
+  forget?(lost: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,7 +42,21 @@ describeServer('the test API server', undefined, async () => {
   };
 });
 
-describeServer('a real kube-apiserver', noRealServer, () => RealApiServer.start(assets ?? ''));
+describeServer('a real kube-apiserver', noRealServer, async () => {
+  const server = await RealApiServer.start({ assets: assets ?? '' });
+  return {
+    url: server.url,
+    ca: server.ca,
+    token: server.token,
+    restart: () => server.restart(),
+    forget: async (lost) => {
+      await server.backUp();
+      await lost();
+      await server.restore();
+    },
+    stop: () => server.stop(),
+  };
+});
 
 function describeServer(name: string, skip: string | undefined, serve: () => Promise<Served>): void {
   describe.skipIf(skip !== undefined)(`the source on ${name}${skip === undefined ? '' : ` (skipped: ${skip})`}`, () => {
@@ -81,11 +98,11 @@ function describeServer(name: string, skip: string | undefined, serve: () => Pro
       expect(sink.violations).toEqual([]);
     });
 
-    const follow = async (through: KubeAccess = access): Promise<void> => {
+    const follow = async (through: KubeAccess = access, deadlines: Partial<Deadlines> = {}): Promise<void> => {
       source = new KubernetesSource({
         access: through,
         resources: [resourceOf('Pod', policedPods), resourceOf('Namespace'), resourceOf('NetworkPolicy')],
-        deadlines: { spreadMs: 100, backoffFirstMs: 50, backoffMaxMs: 1000 },
+        deadlines: { spreadMs: 100, backoffFirstMs: 50, backoffMaxMs: 1000, ...deadlines },
         pageSize: 3,
       });
       running = source.run(sink, abort.signal);
@@ -166,6 +183,21 @@ function describeServer(name: string, skip: string | undefined, serve: () => Pro
       await restarted;
       await eventually(agrees);
       expect(source.health().map(({ synced }) => synced)).toEqual([true, true, true]);
+    });
+
+    test('a server restored from a backup is believed, though its versions are older than ours', async ({ skip }) => {
+      skip(server.forget === undefined, 'the server made for tests is restored in reflector-chaos.test.ts');
+      for (const name of ['a', 'b', 'c']) await createPod(name);
+      // A watch from a version of the future is silent: only the deadline ends it.
+      await follow(access, { stallMs: 15_000 });
+      await server.forget?.(async () => {
+        await client.patch('pods', 'a', namespace, { metadata: { labels: { app: 'lost' } } });
+        await client.delete('pods', 'b', namespace);
+        for (let i = 0; i < 50; i++) await createPod(`lost-${i}`);
+        await eventually(agrees);
+      });
+      await eventually(agrees);
+      expect(names()).toEqual(['a', 'b', 'c']);
     });
 
     /** One write that depends on what is there; refusals for being too early or too late are part of it. */
