@@ -4,22 +4,34 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { seededRandom } from '../api-server/random.ts';
+import { whyNoRealServer } from '../api-server/real-server.ts';
 import { namespaceManifest } from '../lab/manifests.ts';
 import { addressOf } from '../lab/pod.ts';
 import type { LabPod } from '../lab/pod.ts';
 import type { Held } from '../lab/traffic.ts';
 import { Cluster, policy } from './support/cluster.ts';
+import type { ClusterOptions } from './support/cluster.ts';
 
 const port = 7000;
+const assets = process.env['KUBEBUILDER_ASSETS'];
 
 describe.each([
   { name: 'routes between routed nodes', network: 'routes', modes: ['routed', 'routed'] },
   { name: 'a VXLAN overlay between bridged nodes', network: 'vxlan', modes: ['bridged', 'bridged'] },
 ] as const)('with $name', { timeout: 600_000 }, ({ network, modes }) => {
+  describe('and the API server made for tests', () => describeCluster({ network, modes }));
+  const why = whyNoRealServer(assets);
+  describe.skipIf(why !== undefined)(`and a real kube-apiserver${why === undefined ? '' : ` (skipped: ${why})`}`, () =>
+    describeCluster({ network, modes, assets }),
+  );
+});
+
+function describeCluster(options: ClusterOptions): void {
+  const real = options.assets !== undefined;
   let cluster: Cluster;
 
   beforeAll(async () => {
-    cluster = await Cluster.create({ network, modes });
+    cluster = await Cluster.create(options);
   }, 300_000);
   afterAll(() => cluster?.[Symbol.asyncDispose]());
 
@@ -104,7 +116,7 @@ describe.each([
     await agree();
   });
 
-  test('packets agree after a storm of API faults and a server that lost its history', async () => {
+  test.skipIf(real)('packets agree after a storm of API faults and a server that lost its history', async () => {
     const random = seededRandom(5);
     await cluster.api.control({ action: 'storm', seed: 5, share: 0.2 });
     for (let i = 0; i < 8; i++) await cluster.churn(random);
@@ -112,6 +124,18 @@ describe.each([
     await cluster.api.restart();
     await agree();
   });
+
+  test.runIf(real)(
+    'packets agree after the server restarted and its storage crashed, with changes between',
+    async () => {
+      const random = seededRandom(5);
+      await cluster.api.restart();
+      for (let i = 0; i < 4; i++) await cluster.churn(random);
+      await cluster.api.crashStorage();
+      for (let i = 0; i < 4; i++) await cluster.churn(random);
+      await agree();
+    },
+  );
 
   test('agents are replaced one after the other without anybody noticing', async () => {
     for (const node of cluster.nodes) {
@@ -196,4 +220,4 @@ describe.each([
       expect(await all(300)).toEqual(everyOne('timeout'));
     });
   });
-});
+}

@@ -81,6 +81,20 @@ export function nodeManifest(node: LabNode): Manifest {
   };
 }
 
+/** The Pod object of a pod that a scheduler has just bound to a node. */
+export function pendingPodManifest(
+  node: LabNode,
+  pod: Pick<LabPod, 'name' | 'namespace' | 'labels'> & Partial<Pick<LabPod, 'ports'>>,
+): Manifest {
+  const { name, namespace, labels, ports = [] } = pod;
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace, labels },
+    spec: { nodeName: node.name, containers: [{ name: 'main', image: 'lab', ports }] },
+  };
+}
+
 /** The Pod object of a lab pod, running and with the addresses its interface got. */
 export function podManifest(
   pod: LabPod,

@@ -78,9 +78,8 @@ export class LabNode {
 
   /** Starts a pod's network namespace and attaches it. */
   async addPod(options: PodOptions): Promise<LabPod> {
-    const { name, namespace = 'default', labels = {}, ports = [], ips, attach = 'cni' } = options;
+    const { name, namespace = 'default', labels = {}, ports = [], ips, attach = 'cni', uid = randomUUID() } = options;
     const netns = this.#registry.namespace(`${namespace}-${name}`);
-    const uid = randomUUID();
     const containerId = randomBytes(32).toString('hex');
     await createNamespace(netns, this.#traffic);
     const identity = { namespace, name, uid, containerId, netns };

@@ -12,6 +12,8 @@ export interface PodOptions {
   readonly name: string;
   /** `default` by default. */
   readonly namespace?: string;
+  /** As an API server gave it; by default a new one. */
+  readonly uid?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly ports?: readonly LabPort[];
   /** These addresses instead of the next free ones. */

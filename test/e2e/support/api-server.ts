@@ -9,9 +9,11 @@ import type { Lab } from '../../lab/lab.ts';
 import type { Manifest } from '../../lab/manifests.ts';
 import type { LabNode } from '../../lab/node.ts';
 import type { RawObject } from '../../oracle/question.ts';
-import type { Ref, Request } from './api-server.child.ts';
+import type { StoredObject } from '../../api-server/truth.ts';
+import type { Request } from './api-server.child.ts';
+import type { Ref } from './backend.ts';
 
-/** The test API server outside of a lab's nodes, reached by them over their uplinks. It ends with the lab. */
+/** An API server outside of a lab's nodes, reached by them over their uplinks. It ends with the lab. */
 export class LabApiServer {
   /** For agents on any node. */
   readonly kubeconfig: string;
@@ -24,11 +26,12 @@ export class LabApiServer {
     this.kubeconfig = kubeconfig;
   }
 
-  /** Starts it; `node` lends its process book. */
-  static async start(lab: Lab, node: LabNode): Promise<LabApiServer> {
+  /** Starts the server made for tests, or the real one whose binaries are in `assets`; `node` lends its process book. */
+  static async start(lab: Lab, node: LabNode, assets?: string): Promise<LabApiServer> {
     const program = fileURLToPath(new URL('api-server.child.ts', import.meta.url));
     const [host = ''] = lab.outside.addresses;
-    const command = ['ip', 'netns', 'exec', lab.outside.netns, process.execPath, program, host];
+    const command = ['ip', 'netns', 'exec', lab.outside.netns, process.execPath, program, host, lab.directory];
+    if (assets !== undefined) command.push(assets);
     const child = node.spawn(command, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (child.stdout === null) throw new Error('the server has no output');
     const lines = createInterface({ input: child.stdout });
@@ -46,9 +49,14 @@ export class LabApiServer {
     return server;
   }
 
-  /** Creates or replaces objects. */
-  async apply(...objects: readonly Manifest[]): Promise<void> {
-    await this.#ask({ do: 'apply', objects });
+  /** Creates or replaces objects; answers them as stored. */
+  async apply(...objects: readonly Manifest[]): Promise<readonly StoredObject[]> {
+    return (await this.#ask({ do: 'apply', objects })) as readonly StoredObject[];
+  }
+
+  /** Begins the graceful end of a pod. */
+  async terminate(ref: Ref): Promise<void> {
+    await this.#ask({ do: 'terminate', ref });
   }
 
   async remove(...refs: readonly Ref[]): Promise<void> {
@@ -74,11 +82,20 @@ export class LabApiServer {
     await this.#ask({ do: 'restart' });
   }
 
-  /** From now on programs run in the containers of these nodes' pods: in their network namespaces. */
+  /**
+   * From now on programs run in the containers of these nodes' pods: in their network namespaces. Rejects on a real
+   * server, which has no kubelets.
+   */
   async runContainers(nodes: readonly LabNode[]): Promise<void> {
     await this.#ask({ do: 'containers', nodes: Object.fromEntries(nodes.map(({ name, netns }) => [name, netns])) });
   }
 
+  /** etcd is killed and comes back; the server made for tests restarts. */
+  async crashStorage(): Promise<void> {
+    await this.#ask({ do: 'crashStorage' });
+  }
+
+  /** Rejects on a real server. */
   async control(control: Control): Promise<void> {
     await this.#ask({ do: 'control', control });
   }

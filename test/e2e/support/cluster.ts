@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pick } from '../../api-server/random.ts';
 import type { Random } from '../../api-server/random.ts';
 import { Lab } from '../../lab/lab.ts';
-import { namespaceManifest, nodeManifest, podManifest } from '../../lab/manifests.ts';
+import { namespaceManifest, nodeManifest, pendingPodManifest, podManifest } from '../../lab/manifests.ts';
 import type { Manifest } from '../../lab/manifests.ts';
 import { probeAll } from '../../lab/matrix.ts';
 import type { Cell } from '../../lab/matrix.ts';
@@ -24,6 +24,8 @@ import { LabApiServer } from './api-server.ts';
 export interface ClusterOptions {
   readonly network: 'routes' | 'vxlan';
   readonly modes: readonly ['routed' | 'bridged', 'routed' | 'bridged'];
+  /** Where the binaries of a real API server are; without it the server made for tests. */
+  readonly assets?: string | undefined;
 }
 
 const teams = ['x', 'y'] as const;
@@ -77,7 +79,7 @@ export class Cluster implements AsyncDisposable {
         await lab.addNode({ name: 'node-1', mode: options.modes[0], cniFiles: 'config-and-results' }),
         await lab.addNode({ name: 'node-2', mode: options.modes[1], cniFiles: 'config-and-results' }),
       ] as const;
-      const cluster = new Cluster(lab, await LabApiServer.start(lab, nodes[0]), nodes);
+      const cluster = new Cluster(lab, await LabApiServer.start(lab, nodes[0], options.assets), nodes);
       await cluster.#furnish();
       return cluster;
     } catch (error) {
@@ -112,26 +114,21 @@ export class Cluster implements AsyncDisposable {
     return agent;
   }
 
-  /** Starts a pod and tells the API. */
+  /** Starts a pod as a scheduler and a kubelet do: the API knows it first, and its addresses last. */
   async addPod(node: LabNode, namespace: string, labels: Readonly<Record<string, string>>): Promise<LabPod> {
     this.#serial += 1;
-    const pod = await node.addPod({ name: `pod-${this.#serial}`, namespace, labels });
+    const pod = await this.#startPod(node, { name: `pod-${this.#serial}`, namespace, labels });
     this.#members.set(pod.uid, { pod, labels });
-    await this.api.apply(podManifest(pod));
     return pod;
   }
 
   /** Ends a pod as a kubelet does: the API hears that it ends, the sandbox goes, the object goes. */
   async removePod(pod: LabPod): Promise<void> {
-    const manifest = podManifest(pod);
-    const ending = {
-      deletionTimestamp: new Date().toISOString().replace(/\.\d+Z/, 'Z'),
-      deletionGracePeriodSeconds: 30,
-    };
-    await this.api.apply({ ...manifest, metadata: { ...manifest.metadata, ...ending } });
+    const ref = { plural: 'pods', namespace: pod.namespace, name: pod.name } as const;
+    await this.api.terminate(ref);
     this.#members.delete(pod.uid);
     await pod.node.removePod(pod);
-    await this.api.remove({ plural: 'pods', namespace: pod.namespace, name: pod.name });
+    await this.api.remove(ref);
   }
 
   /** Replaces a pod by one with other addresses and the same labels. */
@@ -278,9 +275,7 @@ export class Cluster implements AsyncDisposable {
       [far, 'far-intruder', {}],
     ];
     for (const [node, name, labels] of kept) {
-      const pod = await node.addPod({ name, namespace: 'keep', labels });
-      this.#keep.set(name, pod);
-      await this.api.apply(podManifest(pod));
+      this.#keep.set(name, await this.#startPod(node, { name, namespace: 'keep', labels }));
     }
     await this.api.apply(
       policy('keep', 'database', {
@@ -309,6 +304,17 @@ export class Cluster implements AsyncDisposable {
     for (const node of this.nodes) await this.agentOf(node).ready();
     await sleep(100);
     this.count();
+  }
+
+  async #startPod(
+    node: LabNode,
+    options: { readonly name: string; readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+  ): Promise<LabPod> {
+    const [stored] = await this.api.apply(pendingPodManifest(node, options));
+    if (stored === undefined) throw new Error(`the server did not take pod ${options.name}`);
+    const pod = await node.addPod({ ...options, uid: stored.metadata.uid });
+    await this.api.apply(podManifest(pod));
+    return pod;
   }
 
   async #changePolicy(namespace: string, name: string, random: Random): Promise<void> {
