@@ -46,7 +46,7 @@ export const explanationSchema: object = {
         closed(
           {
             object: { anyOf: [ref('end'), closed({ kind: { const: 'Namespace' }, name: text('Its name.') })] },
-            facts: { enum: ['labels', 'addresses', 'ports', 'node', 'policies', 'owner'] },
+            facts: { enum: ['labels', 'addresses', 'ports', 'node', 'policies', 'owner', 'existence'] },
             neededBy: text('The policy, rule and field that ask for it.'),
           },
           { span: ref('span') },

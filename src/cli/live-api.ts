@@ -73,7 +73,7 @@ export async function readCollection(api: LiveApi, collection: Collection): Prom
     });
     const answer = await get(api, path, query);
     if (!answer.ok) {
-      if (answer.status.code === 403) return { kind: 'forbidden' };
+      if (isForbidden(answer.status)) return { kind: 'forbidden' };
       if (answer.status.code === 404) return { kind: 'not-found' };
       // The list took longer than the server keeps its version: once more from the start.
       if (token === undefined || !isExpired(answer.status) || restarted) throw refusal(api.access, path, answer.status);
@@ -95,9 +95,14 @@ export async function readObject(api: LiveApi, collection: Collection, name: str
   const answer = await get(api, path, new URLSearchParams());
   if (answer.ok)
     return { kind: 'read', objects: [JSON.parse(answer.body.toString('utf8')) as Readonly<Record<string, unknown>>] };
-  if (answer.status.code === 403) return { kind: 'forbidden' };
+  if (isForbidden(answer.status)) return { kind: 'forbidden' };
   if (answer.status.code === 404) return { kind: 'not-found' };
   throw refusal(api.access, path, answer.status);
+}
+
+/** Not to speak as somebody else (`--as`) is another refusal: no right to read would help. */
+function isForbidden({ code, message }: ApiStatus): boolean {
+  return code === 403 && !message.includes('cannot impersonate');
 }
 
 type Got = { readonly ok: true; readonly body: Buffer } | { readonly ok: false; readonly status: ApiStatus };

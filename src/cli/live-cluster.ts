@@ -1,4 +1,5 @@
 import { parseKind } from '../explain/kinds.ts';
+import type { EndRef } from '../explain/explanation.ts';
 import type { EndKind } from '../explain/kinds.ts';
 import type { Unread } from '../explain/unread.ts';
 import { parseCidr } from '../model/cidr.ts';
@@ -32,6 +33,7 @@ export interface LiveFlags {
 export interface LiveQuestion {
   readonly from: string;
   readonly to: string;
+  readonly port?: number | string;
   /** Of ends that name none. */
   readonly namespace: string;
   /** Of the Service that resolves names, if it will be judged. */
@@ -121,7 +123,10 @@ class Reading {
   readonly #help = new Set<string>();
   readonly #unreadPolicies = new Set<string>();
   #allPoliciesUnread = false;
-  #owners = false;
+  /** Lists that may not be read: `Pod`, `Pod shop`. */
+  readonly #forbidden = new Set<string>();
+  readonly #unreadWorkloads: EndRef[] = [];
+  #nodes: Promise<readonly RawObject[] | undefined> | undefined;
 
   constructor(api: LiveApi, context: Context, flags: LiveFlags) {
     this.#api = api;
@@ -130,25 +135,41 @@ class Reading {
   }
 
   async run(question: LiveQuestion): Promise<LiveObjects> {
-    const ends = [question.from, question.to].map((text) => scopeOf(text, question.namespace));
+    const from = scopeOf(question.from, question.namespace);
+    const to = scopeOf(question.to, question.namespace);
+    const ends = [from, to];
     const spaces = new Set(ends.flatMap((end) => (end.kind === 'object' ? [end.namespace] : [])));
     const asksService = ends.some((end) => end.kind === 'object' && end.object === 'Service');
+    const asksNodePort = to.kind === 'node' && typeof question.port === 'number';
     const addresses = ends.flatMap((end) => (end.kind === 'address' ? [end.address] : []));
     const hasBlock = ends.some(({ kind }) => kind === 'block');
-    if (asksService && question.dnsNamespace !== undefined) spaces.add(question.dnsNamespace);
+    const dnsNamespace = asksService ? question.dnsNamespace : undefined;
+    if (dnsNamespace !== undefined) spaces.add(dnsNamespace);
     const named = [...spaces];
 
-    const anyService = addresses.length > 0 || hasBlock;
+    const anyService = addresses.length > 0 || hasBlock || asksNodePort;
     const [pods, services] = await Promise.all([
       hasBlock ? this.#everywhere('Pod', spaces) : this.#podsAt(addresses, spaces),
       anyService ? this.#everywhere('Service', spaces) : asksService ? this.#inEach('Service', spaces) : [],
       hasBlock ? [] : this.#inEach('Pod', named),
-      hasBlock || addresses.length === 0 ? this.#readNodes() : undefined,
+      this.#readNodes(),
       ...ends.map((end) => this.#readWorkload(end)),
     ]);
-    for (const address of addresses)
-      for (const owner of [...pods, ...services]) if (hasAddress(owner, address)) spaces.add(namespaceOf(owner));
-    const translated = asksService || services.some((service) => spaces.has(namespaceOf(service)));
+    for (const address of addresses) for (const pod of pods) if (hasAddress(pod, address)) spaces.add(namespaceOf(pod));
+    const meant = services.filter((service) => ends.some((end) => isMeant(service, end, question.port)));
+    for (const service of meant) spaces.add(namespaceOf(service));
+    const slices = meant.length > 0 || dnsNamespace !== undefined ? await this.#inEach('EndpointSlice', spaces) : [];
+    const leads = slices
+      .filter((slice) => namespaceOf(slice) === dnsNamespace || meant.some((service) => isSliceOf(slice, service)))
+      .flatMap(sliceAddresses);
+    // A slice that people write may lead to a pod of any namespace.
+    const led = hasBlock
+      ? []
+      : await this.#podsAt(
+          leads.filter((address) => !this.#isKnown(address)),
+          spaces,
+        );
+    for (const pod of led) if (leads.some((address) => hasAddress(pod, address))) spaces.add(namespaceOf(pod));
     await Promise.all([
       hasBlock
         ? []
@@ -158,9 +179,13 @@ class Reading {
           ),
       this.#readNamespaces(spaces),
       this.#readPolicies(spaces, hasBlock),
-      translated ? this.#inEach('EndpointSlice', spaces) : [],
     ]);
-    return this.#loaded();
+    return this.#loaded(refOf(from), refOf(to));
+  }
+
+  /** Whether a pod or node that was read has an address. */
+  #isKnown(address: IpAddress): boolean {
+    return this.#objects.some((raw) => raw['kind'] !== 'Service' && hasAddress(raw, address));
   }
 
   async #inEach(kind: Kind, spaces: Iterable<string>): Promise<readonly RawObject[]> {
@@ -172,14 +197,11 @@ class Reading {
   async #everywhere(kind: Kind, spaces: ReadonlySet<string>): Promise<readonly RawObject[]> {
     const all = await this.#tryList(kind);
     if (all !== undefined) return all;
-    if (kind === 'Pod') this.#owners = true;
     return await this.#inEach(kind, spaces);
   }
 
-  async #readNodes(): Promise<readonly RawObject[] | undefined> {
-    const nodes = await this.#tryList('Node');
-    if (nodes === undefined) this.#owners = true;
-    return nodes;
+  #readNodes(): Promise<readonly RawObject[] | undefined> {
+    return (this.#nodes ??= this.#tryList('Node'));
   }
 
   /** The pods with these addresses, and the nodes. Without knowing that one selector finds them: all pods. */
@@ -221,10 +243,14 @@ class Reading {
   /** Workloads only help to find pods: their pods' owners are enough where they cannot be read. */
   async #readWorkload(end: EndScope): Promise<void> {
     if (end.kind !== 'object' || !(end.object in kinds)) return;
-    if (end.object === 'Pod' || end.object === 'Service' || end.object === 'Node') return;
+    if (end.object === 'Pod' || end.object === 'Service') return;
     const collection = { ...kinds[end.object], namespace: end.namespace };
     const answer = await readObject(this.#api, collection, end.name);
     if (answer.kind === 'read') this.#objects.push(...answer.objects);
+    if (answer.kind === 'forbidden') {
+      this.#help.add(grantText(collection, 'get'));
+      this.#unreadWorkloads.push(refOf(end));
+    }
   }
 
   async #list(kind: Kind, namespace?: string): Promise<readonly RawObject[]> {
@@ -244,7 +270,8 @@ class Reading {
     };
     const answer = await readCollection(this.#api, collection);
     if (answer.kind === 'forbidden') {
-      this.#help.add(grantText(collection));
+      this.#help.add(grantText(collection, 'list'));
+      this.#forbidden.add(namespace === undefined ? kind : `${kind} ${namespace}`);
       return undefined;
     }
     if (answer.kind === 'not-found') {
@@ -255,7 +282,12 @@ class Reading {
     return answer.objects;
   }
 
-  #loaded(): LiveObjects {
+  #isHidden(end: EndRef): boolean {
+    if (end.kind === 'Service') return this.#forbidden.has(`Service ${end.namespace}`);
+    return end.kind === 'Node' && this.#forbidden.has('Node');
+  }
+
+  #loaded(from: EndRef, to: EndRef): LiveObjects {
     const unique = new Map(this.#objects.map((raw) => [titleOf(raw), raw]));
     const documents = [...unique.values()].map((raw) => new LiveDocument(raw, placeName(raw)));
     const decoded = decodeDocuments(documents);
@@ -271,7 +303,11 @@ class Reading {
       },
       unread: {
         policies: this.#allPoliciesUnread ? 'all' : this.#unreadPolicies,
-        owners: this.#owners,
+        owners: [...this.#forbidden].some((list) => /^(?:Pod|Node)\b/.test(list)),
+        services: this.#forbidden.has('Service'),
+        from,
+        to,
+        ends: [...this.#unreadWorkloads, ...[from, to].filter((end) => this.#isHidden(end))],
         help: [...this.#help].sort(),
       },
     };
@@ -280,15 +316,21 @@ class Reading {
 
 /** What of a cluster the text of an end leads to. */
 type EndScope =
-  | { readonly kind: 'object'; readonly object: EndKind; readonly namespace: string; readonly name: string }
+  | {
+      readonly kind: 'object';
+      readonly object: Exclude<EndKind, 'Node'>;
+      readonly namespace: string;
+      readonly name: string;
+    }
   | { readonly kind: 'address'; readonly address: IpAddress }
-  | { readonly kind: 'block' | 'node' };
+  | { readonly kind: 'block'; readonly cidr: string }
+  | { readonly kind: 'node'; readonly name: string };
 
 /** As `locate` reads it: in `a/b` a kind wins over a namespace. */
 function scopeOf(text: string, namespace: string): EndScope {
   const address = parseIp(text);
   if (address !== undefined) return { kind: 'address', address };
-  if (parseCidr(text) !== undefined) return { kind: 'block' };
+  if (parseCidr(text) !== undefined) return { kind: 'block', cidr: text };
   const [first = '', second, third] = text.split('/');
   const kind = parseKind(third === undefined ? first : (second ?? ''));
   if (third !== undefined) return object(kind ?? 'Pod', first, third);
@@ -297,14 +339,27 @@ function scopeOf(text: string, namespace: string): EndScope {
 }
 
 function object(kind: EndKind, namespace: string, name: string): EndScope {
-  return kind === 'Node' ? { kind: 'node' } : { kind: 'object', object: kind, namespace, name };
+  return kind === 'Node' ? { kind: 'node', name } : { kind: 'object', object: kind, namespace, name };
 }
 
-function grantText({ apiVersion, plural, namespace }: Collection): string {
+function refOf(end: EndScope): EndRef {
+  switch (end.kind) {
+    case 'object':
+      return { kind: end.object, namespace: end.namespace, name: end.name };
+    case 'address':
+      return { kind: 'Address', address: end.address };
+    case 'block':
+      return { kind: 'Block', cidr: end.cidr };
+    case 'node':
+      return { kind: 'Node', name: end.name };
+  }
+}
+
+function grantText({ apiVersion, plural, namespace }: Collection, verb: 'get' | 'list'): string {
   const group = apiVersion.includes('/') ? `.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : '';
   const place = namespace === undefined ? 'in the cluster' : `in namespace ${namespace}`;
   const role = namespace === undefined ? 'ClusterRole' : 'Role';
-  return `to read ${plural} ${place}: allow "list" on ${plural}${group} (${role}), or ask as somebody who may (--as, --user)`;
+  return `to read ${plural} ${place}: allow "${verb}" on ${plural}${group} (${role}), or ask as somebody who may (--as, --user)`;
 }
 
 function metadataOf(raw: RawObject): { readonly name: string; readonly namespace?: string } {
@@ -343,10 +398,38 @@ interface NodeAddress {
   readonly address?: string;
 }
 
-/** Whether a pod, or a Service by any of its addresses, has this address. The text is canonical on our side only. */
+/** Where the endpoints of an EndpointSlice are. */
+function sliceAddresses(raw: RawObject): readonly IpAddress[] {
+  const endpoints = (raw['endpoints'] ?? []) as readonly { readonly addresses?: readonly string[] }[];
+  return endpoints.flatMap(({ addresses = [] }) => addresses.flatMap((text) => parseIp(text) ?? []));
+}
+
+/** Whether an end leads to a Service: by its name, by its address, or by its port of a node. */
+function isMeant(service: RawObject, end: EndScope, port: number | string | undefined): boolean {
+  if (end.kind === 'object')
+    return end.object === 'Service' && end.namespace === namespaceOf(service) && end.name === metadataOf(service).name;
+  if (end.kind === 'block') return false;
+  const { ports = [] } = (service['spec'] ?? {}) as { readonly ports?: readonly { readonly nodePort?: number }[] };
+  const byPort = port !== undefined && ports.some(({ nodePort }) => nodePort === port);
+  return byPort || (end.kind === 'address' && hasAddress(service, end.address));
+}
+
+function isSliceOf(slice: RawObject, service: RawObject): boolean {
+  const { labels } = slice['metadata'] as { readonly labels?: Readonly<Record<string, string>> };
+  return (
+    namespaceOf(slice) === namespaceOf(service) && labels?.['kubernetes.io/service-name'] === metadataOf(service).name
+  );
+}
+
+/** Whether a pod, a node, or a Service by any of its addresses, has this address. The text is canonical on our side only. */
 function hasAddress(raw: RawObject, address: string): boolean {
   const status = raw['status'] as
-    { readonly podIP?: string; readonly podIPs?: readonly { readonly ip?: string }[] } | undefined;
+    | {
+        readonly podIP?: string;
+        readonly podIPs?: readonly { readonly ip?: string }[];
+        readonly addresses?: readonly { readonly address?: string }[];
+      }
+    | undefined;
   const spec = raw['spec'] as
     | { readonly clusterIPs?: readonly string[]; readonly clusterIP?: string; readonly externalIPs?: readonly string[] }
     | undefined;
@@ -356,6 +439,7 @@ function hasAddress(raw: RawObject, address: string): boolean {
     raw['kind'] === 'Pod'
       ? [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)]
       : [
+          ...(status?.addresses ?? []).map((entry) => entry.address),
           spec?.clusterIP,
           ...(spec?.clusterIPs ?? []),
           ...(spec?.externalIPs ?? []),

@@ -3,7 +3,16 @@ import type { Cluster } from './cluster.ts';
 import type { ReasonCode } from './codes.ts';
 import type { ExplainedDns } from './dns-step.ts';
 import { worst } from './explanation.ts';
-import type { Assumption, EndRef, Explanation, MissingFact, Outcome, Step, Warning } from './explanation.ts';
+import type {
+  Assumption,
+  EndRef,
+  Explanation,
+  InputCounts,
+  MissingFact,
+  Outcome,
+  Step,
+  Warning,
+} from './explanation.ts';
 import { shortName } from './flow-context.ts';
 import type { ExplainedFlow } from './flow-step.ts';
 import type { Question } from './explain.ts';
@@ -91,14 +100,19 @@ export function conclude(cluster: Cluster, judge: Judge, findings: Findings): Ex
     notes: notes(flows),
     warnings: warnings(flows, findings),
     help: [...(walk?.dead?.help ?? []), ...(missingFacts.length > 0 ? [missingHelp(missingFacts)] : [])],
-    inputs: {
-      files: cluster.inputs,
-      policies: cluster.snapshot.policies.size,
-      pods: cluster.snapshot.pods.size,
-      services: cluster.snapshot.services.size,
-      namespaces: cluster.snapshot.namespaces.size,
-      nodes: cluster.snapshot.nodes.size,
-    },
+    inputs: countInputs(cluster),
+  };
+}
+
+/** What an answer was read from. */
+export function countInputs({ inputs, snapshot }: Cluster): InputCounts {
+  return {
+    files: inputs,
+    policies: snapshot.policies.size,
+    pods: snapshot.pods.size,
+    services: snapshot.services.size,
+    namespaces: snapshot.namespaces.size,
+    nodes: snapshot.nodes.size,
   };
 }
 

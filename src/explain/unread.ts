@@ -1,3 +1,6 @@
+import type { Cluster } from './cluster.ts';
+import { countInputs } from './conclude.ts';
+import type { Question } from './explain.ts';
 import { worst } from './explanation.ts';
 import type { EndRef, Explanation, FlowStep, MissingFact, Outcome, SideExplanation, Step } from './explanation.ts';
 
@@ -7,6 +10,12 @@ export interface Unread {
   readonly policies: ReadonlySet<string> | 'all';
   /** Pods or nodes are not all known: an address may be somebody's. */
   readonly owners: boolean;
+  /** Services are not all known: an address may lead to another one. */
+  readonly services: boolean;
+  /** Both ends of the question; those in `ends` may not be read, so nobody knows whether they exist and what they are. */
+  readonly from: EndRef;
+  readonly to: EndRef;
+  readonly ends: readonly EndRef[];
   /** What would have to be allowed, one line each. */
   readonly help: readonly string[];
 }
@@ -40,6 +49,24 @@ export function withUnread(explanation: Explanation, unread: Unread): Explanatio
   };
 }
 
+/** The answer where an end was not found that may not be read; `undefined` if every end may. */
+export function withoutEnds(cluster: Cluster, question: Question, unread: Unread): Explanation | undefined {
+  if (unread.ends.length === 0) return undefined;
+  const { from, to, ends, help } = unread;
+  return {
+    verdict: 'UNKNOWN',
+    codes: ['E090'],
+    question: { from, to, protocol: question.protocol, port: question.port ?? null },
+    steps: [],
+    missingFacts: ends.map((object) => ({ object, facts: 'existence', neededBy: 'the question' })),
+    assumptions: [],
+    notes: [],
+    warnings: [],
+    help,
+    inputs: countInputs(cluster),
+  };
+}
+
 function outcomesOf(step: Step): readonly Outcome[] {
   if (step.kind === 'flow') return [step.verdict];
   return step.kind === 'dns' && (step.verdict === 'DENIED' || step.verdict === 'UNKNOWN') ? [step.verdict] : [];
@@ -55,9 +82,8 @@ function undecided(step: Step, unread: Unread, missing: MissingFact[]): Step {
 function undecidedFlow(step: FlowStep, unread: Unread, missing: MissingFact[]): FlowStep {
   const egress = undecidedSide(step.egress, unread, missing);
   const ingress = undecidedSide(step.ingress, unread, missing);
-  const stranger = unread.owners
-    ? [step.from, step.to].find(({ kind }) => kind === 'Address' || kind === 'Block')
-    : undefined;
+  const doubtful = unread.owners ? [step.from, step.to] : unread.services ? [step.to] : [];
+  const stranger = doubtful.find(({ kind }) => kind === 'Address' || kind === 'Block');
   const changed = egress !== step.egress || ingress !== step.ingress;
   if (stranger === undefined && !changed) return step;
   const sides = [egress.verdict, ingress.verdict];

@@ -248,8 +248,7 @@ const factOrder = ['labels', 'addresses', 'ports', 'node'];
 function missingLines(missing: readonly MissingFact[]): readonly string[] {
   const byObject = new Map<string, Set<string>>();
   for (const { object, facts } of missing) {
-    const title =
-      object.kind === 'Namespace' ? `namespace ${object.name}` : `${object.kind.toLowerCase()} ${endTitle(object)}`;
+    const title = object.kind === 'Namespace' ? `namespace ${object.name}` : titleWithKind(object);
     const known = byObject.get(title) ?? new Set();
     byObject.set(title, known.add(facts));
   }
@@ -257,6 +256,13 @@ function missingLines(missing: readonly MissingFact[]): readonly string[] {
     ([title, facts]) =>
       `  ${title}: ${[...facts].sort((a, b) => factOrder.indexOf(a) - factOrder.indexOf(b)).join(', ')}`,
   );
+}
+
+function titleWithKind(object: EndRef): string {
+  const { kind } = object;
+  return kind === 'Pod' || kind === 'Address' || kind === 'Block'
+    ? `${kind.toLowerCase()} ${endTitle(object)}`
+    : endTitle(object);
 }
 
 function footer({ inputs }: Explanation): string[] {

@@ -6,6 +6,7 @@ export interface AuditedRequest {
   /** `list pods`, `create networkpolicies.networking.k8s.io`; `get /version` of what is no resource. */
   readonly what: string;
   readonly namespace: string;
+  readonly query: URLSearchParams;
   /** HTTP status of the answer. */
   readonly code: number;
 }
@@ -32,6 +33,7 @@ export function readAudit(path: string): readonly AuditedRequest[] {
       user: (impersonatedUser ?? user).username,
       what: `${verb} ${objectRef === undefined ? requestURI : objectRef.resource + group}`,
       namespace: objectRef?.namespace ?? '',
+      query: new URL(requestURI, 'https://server').searchParams,
       code: responseStatus?.code ?? 0,
     };
   });

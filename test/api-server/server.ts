@@ -167,6 +167,11 @@ export class TestApiServer {
     return renderKubeconfig(this.url, this.authority.cert, { token });
   }
 
+  /** A kubeconfig whose user has these credentials. */
+  kubeconfigOf(user: Json): string {
+    return renderKubeconfig(this.url, this.authority.cert, user);
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url);
     const route = parseRoute(url.pathname);

@@ -17,7 +17,7 @@ import { coloured, plain } from '../../report/style.ts';
 import { renderYaml } from '../../report/yaml-value.ts';
 import { objectTitle } from '../../source/object-name.ts';
 import type { Unread } from '../../explain/unread.ts';
-import { withUnread } from '../../explain/unread.ts';
+import { withoutEnds, withUnread } from '../../explain/unread.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
@@ -104,11 +104,17 @@ async function answer(
   const cluster = fileCluster(inputs.loaded, inputs.names);
   const operator = { policeNodeEgress: options.policeNodeEgress };
   const inPlace = (error: string): string => (live ? error.replaceAll('in the manifests', 'in the cluster') : error);
+  const cannotAnswer = (error: string): ExitCode => {
+    const blind = inputs.unread === undefined ? undefined : withoutEnds(cluster, question, inputs.unread);
+    if (blind === undefined) return refuse(inPlace(error));
+    print(context, options, blind);
+    return toExit(blind.verdict, options.expect);
+  };
   const now = explain(cluster, question, operator);
   const change = toChange(context, cluster, question.namespace, options);
   if (typeof change === 'string') return refuse(inPlace(change));
   if (change === undefined) {
-    if (!now.ok) return refuse(inPlace(now.error));
+    if (!now.ok) return cannotAnswer(now.error);
     const told = known(now.value, inputs.unread);
     const found = asksKernel(context, cluster, told, options)
       ? await (
@@ -120,7 +126,7 @@ async function answer(
   }
   const changed = fileCluster(inputs.loaded, [...inputs.names, ...change.names], change);
   const after = explain(changed, question, operator);
-  if (!after.ok) return refuse(inPlace(after.error));
+  if (!after.ok) return cannotAnswer(after.error);
   const told = known(after.value, inputs.unread);
   print(context, options, told, now.ok ? known(now.value, inputs.unread) : undefined);
   return toExit(told.verdict, options.expect);
