@@ -107,7 +107,8 @@ describe('the first list', () => {
   test('comes in pages where initial events are refused, and is followed from its version', async () => {
     server.watchList = false;
     createPods('a', 'b', 'c', 'd', 'e');
-    start();
+    // The refusal is how an older server is known: it is no failure to pause after.
+    start([resourceOf('Pod')], { backoffFirstMs: 60_000, backoffMaxMs: 60_000 });
     await synced('a', 'b', 'c', 'd', 'e');
     expect(server.requests.map(({ verb }) => verb)).toEqual(['watch', 'list', 'list', 'list', 'watch']);
     expect(server.requests[1]!.query.get('resourceVersion')).toBeNull();

@@ -103,8 +103,12 @@ export class Reflector {
       this.#paged = paged;
       const end = listing ? await this.#sync(signal, paged) : await this.#watch(signal, this.#version ?? '');
       if (end.kind === 'aborted') return;
-      // A list that arrived in pages has no watch yet: there is nothing to pause for.
+      // A list that arrived in pages has no watch yet, and a server that streams no lists is well: nothing to pause for.
       if (paged && this.#version !== undefined) continue;
+      if (listing && !paged && end.kind === 'refused' && refusesWatchList(end.status)) {
+        this.#preferPages();
+        continue;
+      }
       const pauseMs = end.kind === 'closed' ? this.#afterClose() : this.#afterFailure(end, paged ? 'list' : 'watch');
       this.#state = 'backoff';
       this.#counters.backoffMs = pauseMs;
@@ -220,10 +224,7 @@ export class Reflector {
       this.#forbidden = true;
       this.#options.sink.report(this.#scope(), [missingPermission(this.#options.resource, verb, status.message)]);
     }
-    if (this.#version === undefined) {
-      if (refusesWatchList(status)) this.#preferPages();
-      return;
-    }
+    if (this.#version === undefined) return;
     if (isExpired(status)) this.#resync('expired');
     else if (isVersionTooLarge(status)) this.#resync('version-too-large');
   }
