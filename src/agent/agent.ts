@@ -31,6 +31,7 @@ import { Metrics } from './metrics.ts';
 import type { OpenedSource } from './open-source.ts';
 import { ReadyFile } from './ready-file.ts';
 import { Reporter } from './reporter.ts';
+import { logSource } from './source-log.ts';
 import { statusReport } from './status.ts';
 import { TimedExecutor } from './timed-executor.ts';
 import { troublesOf } from './troubles.ts';
@@ -164,6 +165,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     controller.run(signal),
     denied.run(systemClock, logger, signal),
     events?.run(signal),
+    source.api === undefined ? undefined : logSource(source.source, systemClock, logger, signal),
     config.stateDir === undefined ? undefined : startCold(config.stateDir),
     config.stateDir === undefined ? undefined : keepState(state(config.stateDir), settled, signal),
   ]);
