@@ -107,6 +107,8 @@ export class RealApiServer {
         '--service-cluster-ip-range=10.96.0.0/24',
         // Without controllers no namespace gets a service account for its pods.
         '--disable-admission-plugins=ServiceAccount',
+        // As every distribution sets it: without it the server takes no privileged container.
+        '--allow-privileged=true',
         `--audit-policy-file=${files.audit}`,
         `--audit-log-path=${this.#auditLog}`,
         ...flags,

@@ -9,19 +9,19 @@ export type Request =
   | { readonly do: 'apply'; readonly objects: readonly (Json & { readonly kind: string })[] }
   | { readonly do: 'terminate'; readonly ref: Ref }
   | { readonly do: 'remove'; readonly refs: readonly Ref[] }
-  | { readonly do: 'objects' | 'stop' | 'start' | 'restart' | 'crashStorage' }
   | { readonly do: 'containers'; readonly nodes: Readonly<Record<string, string>> }
+  | { readonly do: 'objects' | 'audit' | 'stop' | 'start' | 'restart' | 'crashStorage' }
   | { readonly do: 'control'; readonly control: Control };
 
 /*
  * An API server in a network namespace, the real one if its binaries are given, steered over stdin, which works through
  * outages too. It ends with stdin.
  */
-const [host = '127.0.0.1', folder = '', assets] = process.argv.slice(2);
+const [host = '127.0.0.1', folder = '', assets, ...flags] = process.argv.slice(2);
 const server: ApiBackend =
   assets === undefined
     ? await (await import('./test-backend.ts')).TestBackend.start(host)
-    : await (await import('./real-backend.ts')).RealBackend.start(host, assets, folder);
+    : await (await import('./real-backend.ts')).RealBackend.start(host, folder, { assets, flags });
 process.stdout.write(`${JSON.stringify({ kubeconfig: server.kubeconfig })}\n`);
 
 let queue = Promise.resolve();
@@ -55,6 +55,7 @@ async function perform(request: Request): Promise<unknown> {
     case 'control':
       return await server.control(request.control);
     case 'objects':
+    case 'audit':
     case 'stop':
     case 'start':
     case 'restart':

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import type { AuditedRequest } from '../../api-server/audit.ts';
 import type { Control } from '../../api-server/control.ts';
 import type { Lab } from '../../lab/lab.ts';
 import type { Manifest } from '../../lab/manifests.ts';
@@ -26,12 +27,15 @@ export class LabApiServer {
     this.kubeconfig = kubeconfig;
   }
 
-  /** Starts the server made for tests, or the real one whose binaries are in `assets`; `node` lends its process book. */
-  static async start(lab: Lab, node: LabNode, assets?: string): Promise<LabApiServer> {
+  /**
+   * Starts the server made for tests, or the real one whose binaries are in `assets`, with further flags; `node` lends
+   * its process book.
+   */
+  static async start(lab: Lab, node: LabNode, assets?: string, ...flags: readonly string[]): Promise<LabApiServer> {
     const program = fileURLToPath(new URL('api-server.child.ts', import.meta.url));
     const [host = ''] = lab.outside.addresses;
     const command = ['ip', 'netns', 'exec', lab.outside.netns, process.execPath, program, host, lab.directory];
-    if (assets !== undefined) command.push(assets);
+    if (assets !== undefined) command.push(assets, ...flags);
     const child = node.spawn(command, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (child.stdout === null) throw new Error('the server has no output');
     const lines = createInterface({ input: child.stdout });
@@ -93,6 +97,11 @@ export class LabApiServer {
   /** etcd is killed and comes back; the server made for tests restarts. */
   async crashStorage(): Promise<void> {
     await this.#ask({ do: 'crashStorage' });
+  }
+
+  /** Every request there was; of a real server only. */
+  async audit(): Promise<readonly AuditedRequest[]> {
+    return (await this.#ask({ do: 'audit' })) as readonly AuditedRequest[];
   }
 
   /** Rejects on a real server. */

@@ -1,3 +1,4 @@
+import type { AuditedRequest } from '../../api-server/audit.ts';
 import type { Control } from '../../api-server/control.ts';
 import type { Json, Plural, StoredObject } from '../../api-server/truth.ts';
 
@@ -27,6 +28,8 @@ export interface ApiBackend {
   crashStorage(): Promise<void>;
   /** Containers are the network namespaces of their nodes, given by name, with this checkout's programs. */
   containers(nodes: Readonly<Record<string, string>>): Promise<void>;
+  /** What was asked of it, by whom, and with what answer. */
+  audit(): Promise<readonly AuditedRequest[]>;
   /** Faults of single requests, which only a server made for tests has. */
   control(control: Control): Promise<object>;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import type { KubeAccess } from '../../../src/source/kubernetes/access.ts';
+import type { AuditedRequest } from '../../api-server/audit.ts';
 import { RealApiServer } from '../../api-server/real-server.ts';
 import { RestClient } from '../../api-server/rest-client.ts';
 import type { Json, StoredObject } from '../../api-server/truth.ts';
@@ -20,8 +21,12 @@ export class RealBackend implements ApiBackend {
     this.#client = new RestClient(this.#access);
   }
 
-  static async start(host: string, assets: string, folder: string): Promise<RealBackend> {
-    return new RealBackend(await RealApiServer.start({ assets, host, folder: join(folder, 'apiserver') }));
+  static async start(
+    host: string,
+    folder: string,
+    { assets, flags }: { readonly assets: string; readonly flags: readonly string[] },
+  ): Promise<RealBackend> {
+    return new RealBackend(await RealApiServer.start({ assets, flags, host, folder: join(folder, 'apiserver') }));
   }
 
   get kubeconfig(): string {
@@ -76,6 +81,10 @@ export class RealBackend implements ApiBackend {
 
   containers(): Promise<void> {
     return Promise.reject(new Error('there are no kubelets to run programs in containers'));
+  }
+
+  audit(): Promise<readonly AuditedRequest[]> {
+    return Promise.resolve(this.#server.audit());
   }
 
   control(): Promise<object> {

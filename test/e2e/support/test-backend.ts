@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+import type { AuditedRequest } from '../../api-server/audit.ts';
 import { answerControl } from '../../api-server/control.ts';
 import type { Control } from '../../api-server/control.ts';
 import type { ExecResult } from '../../api-server/exec.ts';
@@ -78,6 +79,10 @@ export class TestBackend implements ApiBackend {
       return runOnNode(nodes[nodeName] ?? '', command, signal);
     };
     return Promise.resolve();
+  }
+
+  audit(): Promise<readonly AuditedRequest[]> {
+    return Promise.reject(new Error('the server made for tests keeps no audit log'));
   }
 
   control(control: Control): Promise<object> {
