@@ -49,7 +49,7 @@ export async function runChaos(cluster: Cluster, seed: number, steps: number): P
   const done: Record<string, number> = {};
   await cluster.reset();
   cluster.count();
-  await cluster.api.control({ action: 'storm', seed, share: 0.15 });
+  if (!cluster.real) await cluster.api.control({ action: 'storm', seed, share: 0.15 });
   let back = Number.POSITIVE_INFINITY;
   for (let step = 0; step < steps; step++) {
     const what = await disturb(cluster, random, strangers);
@@ -72,6 +72,10 @@ export async function runChaos(cluster: Cluster, seed: number, steps: number): P
   return { seed, strangers, steps: done, packets, seconds, violations };
 }
 
+const testFaults = ['outage', 'drop', 'end', 'compact', 'restart'] as const;
+/** What can be done to a real server; it has no faults of single requests. */
+const realFaults = ['outage', 'restart', 'storage'] as const;
+
 /** One change or fault. */
 async function disturb(cluster: Cluster, random: Random, strangers: boolean): Promise<string> {
   const node = pick(random, cluster.nodes);
@@ -90,7 +94,7 @@ async function disturb(cluster: Cluster, random: Random, strangers: boolean): Pr
     await intrude(node, pick(random, intrusions));
     return 'stranger';
   }
-  const fault = pick(random, ['outage', 'drop', 'end', 'compact', 'restart'] as const);
+  const fault = pick(random, cluster.real ? realFaults : testFaults);
   switch (fault) {
     case 'outage':
       await cluster.api.stop();
@@ -107,6 +111,9 @@ async function disturb(cluster: Cluster, random: Random, strangers: boolean): Pr
       break;
     case 'restart':
       await cluster.api.restart();
+      break;
+    case 'storage':
+      await cluster.api.crashStorage();
       break;
   }
   return fault;
@@ -127,8 +134,10 @@ async function intrude(node: LabNode, command: string): Promise<void> {
  */
 async function calm(cluster: Cluster, down: boolean): Promise<void> {
   if (down) await cluster.api.start();
-  await cluster.api.control({ action: 'calm' });
-  await cluster.api.control({ action: 'drop-connections' });
+  if (!cluster.real) {
+    await cluster.api.control({ action: 'calm' });
+    await cluster.api.control({ action: 'drop-connections' });
+  }
   for (const node of cluster.nodes)
     await cluster.agentOf(node).until(() => cluster.agentOf(node).isReady, 'the ready file', 120_000);
 }

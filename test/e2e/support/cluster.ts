@@ -54,6 +54,8 @@ interface Member {
 export class Cluster implements AsyncDisposable {
   readonly lab: Lab;
   readonly api: LabApiServer;
+  /** Whether its API server is a real one. */
+  readonly real: boolean;
   readonly nodes: readonly [LabNode, LabNode];
   readonly traffic: LeakTraffic;
   readonly agents: Map<LabNode, AgentProcess> = new Map();
@@ -64,9 +66,10 @@ export class Cluster implements AsyncDisposable {
   #countingSince = 0;
   #serial = 0;
 
-  private constructor(lab: Lab, api: LabApiServer, nodes: readonly [LabNode, LabNode]) {
+  private constructor(lab: Lab, api: LabApiServer, real: boolean, nodes: readonly [LabNode, LabNode]) {
     this.lab = lab;
     this.api = api;
+    this.real = real;
     this.nodes = nodes;
     this.traffic = new LeakTraffic(nodes[0]);
   }
@@ -79,7 +82,8 @@ export class Cluster implements AsyncDisposable {
         await lab.addNode({ name: 'node-1', mode: options.modes[0], cniFiles: 'config-and-results' }),
         await lab.addNode({ name: 'node-2', mode: options.modes[1], cniFiles: 'config-and-results' }),
       ] as const;
-      const cluster = new Cluster(lab, await LabApiServer.start(lab, nodes[0], options.assets), nodes);
+      const api = await LabApiServer.start(lab, nodes[0], options.assets);
+      const cluster = new Cluster(lab, api, options.assets !== undefined, nodes);
       await cluster.#furnish();
       return cluster;
     } catch (error) {
