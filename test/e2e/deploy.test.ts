@@ -57,7 +57,9 @@ describe.skipIf(why !== undefined).each([
   let secrets: string;
 
   const kubectl = async (...args: string[]): Promise<string> =>
-    await run(['ip', 'netns', 'exec', lab.outside.netns, 'kubectl', `--kubeconfig=${api.kubeconfig}`, ...args]);
+    await run(['ip', 'netns', 'exec', lab.outside.netns, 'kubectl', `--kubeconfig=${api.kubeconfig}`, ...args], {
+      env: { PATH: `${assets}:${process.env['PATH']}` },
+    });
 
   interface Rendered {
     readonly kind: string;
