@@ -5,9 +5,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { decodeObject } from '../../src/model/decode/object.ts';
 import type { KubeAccess } from '../../src/source/kubernetes/access.ts';
 import { httpsAccess } from '../../src/source/kubernetes/https-access.ts';
+import type { Codec } from '../../src/source/kubernetes/codec.ts';
 import type { Deadlines } from '../../src/source/kubernetes/deadlines.ts';
+import { jsonCodec } from '../../src/source/kubernetes/json-codec.ts';
 import { KubernetesSource } from '../../src/source/kubernetes/kubernetes-source.ts';
+import { podProtobufCodec } from '../../src/source/kubernetes/protobuf-codec.ts';
 import { policedPods, resourceOf } from '../../src/source/kubernetes/resource.ts';
+import type { Resource } from '../../src/source/kubernetes/resource.ts';
 import { sameContent } from '../../src/source/same-content.ts';
 import { CheckedSink } from '../api-server/checked-sink.ts';
 import { denyAllObject, podObject } from '../api-server/objects-for-tests.ts';
@@ -98,12 +102,17 @@ function describeServer(name: string, skip: string | undefined, serve: () => Pro
       expect(sink.violations).toEqual([]);
     });
 
-    const follow = async (through: KubeAccess = access, deadlines: Partial<Deadlines> = {}): Promise<void> => {
+    const follow = async (
+      through: KubeAccess = access,
+      deadlines: Partial<Deadlines> = {},
+      codec: (resource: Resource) => Codec = jsonCodec,
+    ): Promise<void> => {
       source = new KubernetesSource({
         access: through,
         resources: [resourceOf('Pod', policedPods), resourceOf('Namespace'), resourceOf('NetworkPolicy')],
         deadlines: { spreadMs: 100, backoffFirstMs: 50, backoffMaxMs: 1000, ...deadlines },
         pageSize: 3,
+        codec,
       });
       running = source.run(sink, abort.signal);
       await vi.waitFor(() => expect(sink.store.inSync(['Pod', 'Namespace', 'NetworkPolicy'])).toBe(true), 60_000);
@@ -149,6 +158,16 @@ function describeServer(name: string, skip: string | undefined, serve: () => Pro
       await eventually(agrees);
       expect(names()).toEqual(['a', 'c', 'd', 'e']);
       expect(sink.lists('Pod')).toBe(1);
+    });
+
+    test('pods as protobuf are the same as in JSON', async () => {
+      for (const name of ['a', 'b', 'c']) await createPod(name, { app: name });
+      await follow(access, {}, (resource) => (resource.kind === 'Pod' ? podProtobufCodec() : jsonCodec(resource)));
+      await createPod('d');
+      await client.patch('pods', 'a', namespace, { metadata: { labels: { app: 'changed', more: '' } } });
+      await client.delete('pods', 'b', namespace);
+      await eventually(agrees);
+      expect(names()).toEqual(['a', 'c', 'd']);
     });
 
     test('lists in pages when streamed lists are refused on the way', async () => {
