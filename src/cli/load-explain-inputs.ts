@@ -45,10 +45,11 @@ export async function readInputs(context: Context, flags: ExplainSources, questi
   const { isLiveFailure, liveNamespace, readLive } = await import('./live-cluster.ts');
   try {
     const namespace = flags.namespace ?? (await liveNamespace(context, flags));
-    const { from, to, dns, dnsService } = question;
+    const { from, to, port, dns, dnsService } = question;
     const live = await readLive(context, flags, {
       from,
       to,
+      ...(port === undefined ? {} : { port }),
       namespace,
       ...(dns ? { dnsNamespace: dnsService.namespace } : {}),
     });

@@ -82,15 +82,24 @@ function undecided(step: Step, unread: Unread, missing: MissingFact[]): Step {
 function undecidedFlow(step: FlowStep, unread: Unread, missing: MissingFact[]): FlowStep {
   const egress = undecidedSide(step.egress, unread, missing);
   const ingress = undecidedSide(step.ingress, unread, missing);
-  const doubtful = unread.owners ? [step.from, step.to] : unread.services ? [step.to] : [];
-  const stranger = doubtful.find(({ kind }) => kind === 'Address' || kind === 'Block');
+  const stranger = strangerOf(step, unread);
   const changed = egress !== step.egress || ingress !== step.ingress;
   if (stranger === undefined && !changed) return step;
   const sides = [egress.verdict, ingress.verdict];
   const certain = sides.includes('deny') && stranger === undefined;
   if (certain) return { ...step, egress, ingress };
-  if (stranger !== undefined) missing.push({ object: stranger, facts: 'owner', neededBy: 'whose address it is' });
+  if (stranger !== undefined) missing.push(stranger);
   return { ...step, egress, ingress, verdict: 'UNKNOWN', codes: ['E090'] };
+}
+
+/** Whom an address may belong to, or a port of a node lead to. */
+function strangerOf({ from, to }: FlowStep, { owners, services }: Unread): MissingFact | undefined {
+  const doubtful = owners ? [from, to] : services ? [to] : [];
+  const object = doubtful.find(({ kind }) => kind === 'Address' || kind === 'Block');
+  if (object !== undefined) return { object, facts: 'owner', neededBy: 'whose address it is' };
+  return services && to.kind === 'Node'
+    ? { object: to, facts: 'ports', neededBy: 'whether its port leads to a Service' }
+    : undefined;
 }
 
 /** Policies add up: what one admits stays admitted; what is open or refused without them may change. */
