@@ -176,7 +176,7 @@ export class NftProcess implements Executor {
         throw error;
       });
     const said = await ended(['--version']);
-    const version = said instanceof NftError ? undefined : parseVersion(said.stdout);
+    const version = said instanceof NftError ? undefined : parseVersion(said.stdout.toString('utf8'));
     if (version === undefined || compareVersion(version, newFormat) >= 0) return crash;
     const listed = await ended(['list', 'tables']);
     if (!(listed instanceof NftError) || listed.code !== 'crashed') return crash;
