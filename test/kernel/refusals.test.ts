@@ -127,10 +127,9 @@ describe.each([
   test.each(sights)('$code: says what was seen and what helps, and keeps the rules', async (sight) => {
     const { code, seen, help, appear, vanish, bypassed = false } = sight;
     expect(await probe(web)).toBe('timeout');
-    const before = await events();
     if (code === 'kube-proxy-ipvs') saidIn = hour();
     await node.run(...appear);
-    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).toContain('REFUSED');
+    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).toMatch(/^state +REFUSED: /m);
 
     const status = await policy('status');
     expect(status.code).toBe(1);
@@ -138,7 +137,10 @@ describe.each([
     expect(status.out).toMatch(new RegExp(`REFUSED +${code} +${seen}: `));
     expect(status.out).toContain(help);
     const report = JSON.parse((await policy('status', '-o', 'json')).out) as StatusReport;
-    expect(report).toMatchObject({ state: 'refused', ready: false, refusals: [{ code, severity: 'refuse', seen }] });
+    expect(report).toMatchObject({ state: 'refused', ready: false });
+    // Beside it there may be a warning about what this nft cannot do.
+    const refusals = report.refusals.filter(({ severity }) => severity === 'refuse');
+    expect(refusals).toMatchObject([{ code, seen }]);
     const readiness = await get('/readyz');
     expect(readiness).toContain(`this node cannot be policed: ${code}: ${seen}: `);
     expect(readiness).toContain(help);
@@ -155,9 +157,10 @@ describe.each([
     expect(waited.out).toContain(`this node is refused: ${code}: ${seen}: `);
     expect(await node.run('nft', 'list', 'table', 'inet', 'nftpolicy')).not.toContain('default/late');
 
-    await expect.poll(async () => (await events()).length, { timeout: 60_000 }).toBe(before.length + 1);
-    const said = (await events()).filter(({ message }) => message.startsWith(`${seen}: `));
-    expect(said).toHaveLength(1);
+    const about = async (): Promise<readonly Event[]> =>
+      (await events()).filter(({ message }) => message.startsWith(`${seen}: `));
+    await expect.poll(about, { timeout: 60_000 }).toHaveLength(1);
+    const said = await about();
     expect(said[0]).toMatchObject({ reason: 'PolicyNodeRefused', involvedObject: { kind: 'Node' } });
     expect(said[0]?.message).toContain(help);
 
@@ -169,17 +172,25 @@ describe.each([
   });
 
   test('an agent that starts on a refused node keeps the rules of the agent before it, and posts no Event twice', async () => {
-    const before = await events();
+    const about = async (): Promise<readonly Event[]> =>
+      (await events()).filter(({ message }) => message.startsWith('interface kube-ipvs0: '));
+    expect(await about()).toHaveLength(1);
     await agent.stop('SIGKILL');
     await node.run('ip', 'link', 'add', 'kube-ipvs0', 'type', 'bridge');
     agent = await launch(false);
-    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).toContain('REFUSED');
+    await expect.poll(async () => (await policy('status')).out, { timeout: 60_000 }).toMatch(/^state +REFUSED: /m);
     expect(await probe(web)).toBe('timeout');
-    const told = /^nftpolicy_kubernetes_events_total\{result="(?:suppressed|posted)"\} 1$/m;
-    await expect.poll(() => get('/metrics'), { timeout: 60_000 }).toMatch(told);
+    const { refusals } = JSON.parse((await policy('status', '-o', 'json')).out) as StatusReport;
+    const told = async (): Promise<number> => {
+      const counted = (await get('/metrics')).matchAll(
+        /^nftpolicy_kubernetes_events_total\{result="(?:suppressed|posted)"\} (\d+)$/gm,
+      );
+      return [...counted].reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    await expect.poll(told, { timeout: 60_000 }).toBe(refusals.length);
     // Once an hour: an hour that has just begun is another one.
     const again = hour() === saidIn ? 0 : 1;
-    expect(await events()).toHaveLength(before.length + again);
+    expect(await about()).toHaveLength(1 + again);
     await node.run('ip', 'link', 'del', 'kube-ipvs0');
     await expect.poll(() => get('/readyz'), { timeout: 60_000 }).toBe('ok\n 200');
     expect(await probe(web)).toBe('timeout');
