@@ -131,7 +131,7 @@ function checkBridges(facts: HostFacts, bindings: readonly PodBinding[], options
       code: 'neighbour-targets-unchecked',
       severity: 'warn',
       seen: `pod bridge ${withIpv6.map(({ name }) => name).join(', ')} with IPv6, and an nft that cannot match icmpv6 taddr`,
-      why: 'a pod can advertise the IPv6 address of another as its own, and be sent what the node sends to that address',
+      why: 'a pod can advertise the IPv6 address of another as its own, and what is sent to that address gets lost',
       help: 'Use nftables 1.1.3 or newer.',
     });
   }
