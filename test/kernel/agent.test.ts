@@ -117,7 +117,8 @@ describe.each(['routed', 'bridged'] as const)('policy agent on a %s node', (mode
     const labels = { 'app-component': 'api' };
     const first = await scenario.node.addPod({ name: 'first', labels });
     await agent.applied(() => scenario.manifests.apply(podManifest(first)));
-    expect(await verdict({ from: first })).toBe('allow');
+    // Its peer sets are applied before its interface is found: two changes, of which a busy machine may show one.
+    await expect.poll(() => verdict({ from: first }), { timeout: 10_000 }).toBe('allow');
     await scenario.node.removePod(first);
     const second = await scenario.node.addPod({ name: 'second', ips: first.ips });
     await agent.applied(() => {
