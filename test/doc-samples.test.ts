@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -15,13 +15,16 @@ const languages = ['sh', 'yaml', 'ts', 'json', 'text'];
 const printed =
   /^(?:ALLOWED|DENIED|UNKNOWN|UNPROTECTED)\b|^installed[ :]|^missing facts:|^trace of|^ *closest: |^policies say |^ *differs on |^judged \d|^\d+ passed|^[!+-] .*(?:allowed|isolated)/;
 
-/**
- * Pages of codes: `explain-codes.test.ts` and `codes.test.ts` run those whose objects stand in them; the others tell of
- * states of a node and of an API server, each in one line of `policy status` or of the agent's log, or of a cluster.
- */
-const hasOwnTest = ({ page, body }: DocBlock): boolean =>
-  /^docs\/codes\/(?:E\d+|C\d+|I00[1-57])\.md$/.test(page) ||
-  (/^docs\/codes\/(?!D)/.test(page) && /^\$ policy (?:status$|agent|explain --context)/.test(body[0] ?? ''));
+/** Pages of codes, which need objects or facts that bring the code about, and the tests that have them. */
+const ownTests: readonly (readonly [pages: RegExp, by: string])[] = [
+  [/^docs\/codes\/E\d+\.md$/, 'test/explain-codes.test.ts'],
+  [/^docs\/codes\/(?:C\d+|I00[1-57])\.md$/, 'test/codes.test.ts'],
+  [/^docs\/codes\/(?:K\d+|I006|[a-z-]+)\.md$/, 'test/status-samples.test.ts'],
+];
+const hasOwnTest = ({ page }: DocBlock): boolean => ownTests.some(([pages]) => pages.test(page));
+
+/** Commands that read manifests and touch nothing: no other is run because a page shows it. */
+const harmless: readonly (string | undefined)[] = ['explain', 'test', 'diff', 'map'];
 
 describe('what pages show', () => {
   test('is a sample, or nothing that we print', () => {
@@ -47,6 +50,7 @@ describe('what pages show', () => {
     async ({ block }) => {
       const lines: string[] = [];
       for (const { text: command, args, output } of docCommands(block)) {
+        expect(harmless).toContain(args[0]);
         const { stdout, stderr } = await runPolicy(args, { cwd: root });
         expect(stderr).toBe('');
         const same = output.length === 0 || isAsShown(output, stdout);
@@ -58,6 +62,10 @@ describe('what pages show', () => {
         rewrite(block, lines);
     },
   );
+
+  test.each(ownTests)('pages %s have their test', (_pages, by) => {
+    expect(existsSync(join(root, by))).toBe(true);
+  });
 
   test.each(elsewhere)('sample $name of $page is produced by $by', ({ name, by }) => {
     expect(readFileSync(join(root, by), 'utf8')).toContain(`compareSample('${name}'`);

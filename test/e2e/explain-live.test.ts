@@ -402,6 +402,8 @@ function describeExplain(start: () => Promise<AskedServer>): void {
     const other = await ask(...args);
     expect(other.stderr).toContain('NetworkPolicy shop/web-egress in the cluster differs from deploy/web.yaml');
     expect(other.stdout).toContain('--> shop/web-egress#spec.egress[1]');
+    const sample = compareSample('source-differs', other.stderr + other.stdout);
+    expect(sample.found).toBe(sample.shown);
   });
 
   test('follows the source annotation, but never out of the directory', async () => {
