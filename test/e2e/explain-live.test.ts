@@ -271,87 +271,6 @@ function describeExplain(start: () => Promise<AskedServer>): void {
     });
   });
 
-  describe('with the kernels of its nodes', () => {
-    const insist = (...args: string[]): Promise<CommandResult> =>
-      ask('--installed', 'require', '--node', 'node-b', ...args, '-n', 'shop', 'web-1', 'api-1:8080');
-    const agentPod = (name: string, changes: Json = {}): Json => ({
-      ...podObject({
-        name,
-        namespace: 'kube-system',
-        labels: { 'app.kubernetes.io/name': 'nftpolicy' },
-        node: 'node-b',
-      }),
-      ...changes,
-    });
-    const answer = (stdout: string, exitCode = 0, stderr = ''): void => {
-      server.exec = () => Promise.resolve({ exitCode, stdout, stderr });
-    };
-    const report = (...tables: readonly object[]): string =>
-      JSON.stringify({
-        schema: 'nftpolicy.dev/installed/v1',
-        version: '0.1.0',
-        tables,
-        agent: { problem: 'no agent' },
-      });
-    beforeEach(() => void server.truth.create('pods', agentPod('agent-1')));
-
-    test('takes a kernel without tables for what it is', async () => {
-      answer(report());
-      const { code, stdout } = await insist();
-      expect(stdout).toContain('installed: node-b has no table nftpolicy; nothing is enforced there [E071]');
-      expect(code).toBe(0);
-    });
-
-    test.each([
-      ['an older agent', '', 2, "error: unknown command 'installed'\n", 'is older than this one'],
-      [
-        'a failure there',
-        '',
-        1,
-        'policy: nft cannot be started\n',
-        'pod kube-system/agent-1 on node-b: policy: nft cannot',
-      ],
-      ['another answer', 'hello', 0, '', 'its nftpolicy is another version'],
-      ['a newer answer', '{"schema":"nftpolicy.dev/installed/v2"}', 0, '', 'its nftpolicy is another version'],
-      [
-        'tables nobody can read',
-        report({ nftables: [{ table: 1 }] }),
-        0,
-        '',
-        'cannot read the rules of pod kube-system/',
-      ],
-    ])('says what is wrong with %s', async (_name, stdout, exitCode, stderr, says) => {
-      answer(stdout, exitCode, stderr);
-      const result = await insist();
-      expect(result.stderr).toContain(says);
-      expect({ code: result.code, stdout: result.stdout }).toEqual({ code: 2, stdout: '' });
-    });
-
-    test('does not wait longer than it is told', async () => {
-      server.exec = () => new Promise(() => undefined);
-      const { code, stderr } = await insist('--request-timeout', '300ms');
-      expect(stderr).toContain('it did not answer in time (--request-timeout)');
-      expect(code).toBe(2);
-    });
-
-    test('asks a pod that runs, the newest first, and none that ends', async () => {
-      const asked: string[] = [];
-      server.exec = ({ pod }) => {
-        asked.push(pod.metadata.name);
-        return Promise.resolve({ exitCode: 0, stdout: report(), stderr: '' });
-      };
-      const meta = (name: string, more: Json): Json => ({
-        metadata: { ...(agentPod(name)['metadata'] as Json), ...more },
-      });
-      server.truth.create('pods', agentPod('agent-2', meta('agent-2', { creationTimestamp: '2099-01-01T00:00:00Z' })));
-      const ending = { creationTimestamp: '2099-02-01T00:00:00Z', deletionTimestamp: '2099-02-01T00:00:00Z' };
-      server.truth.create('pods', agentPod('agent-3', meta('agent-3', ending)));
-      server.truth.create('pods', agentPod('agent-4', { status: { phase: 'Pending' } }));
-      await insist();
-      expect(asked).toEqual(['agent-2']);
-    });
-  });
-
   test('takes the namespace of the context where none is given', async () => {
     const withNamespace = JSON.parse(server.kubeconfig()) as { contexts: { context: { namespace?: string } }[] };
     for (const entry of withNamespace.contexts) entry.context.namespace = 'shop';
@@ -620,7 +539,7 @@ function describeExplain(start: () => Promise<AskedServer>): void {
   });
 }
 
-describe('policy explain on a server with faults', () => {
+describe('policy explain on a server with faults and containers', () => {
   let directory: string;
   const asked = new AskedTestServer();
 
@@ -656,5 +575,89 @@ describe('policy explain on a server with faults', () => {
     const { code, stderr } = await ask('--request-timeout', '300ms', '-n', 'shop', 'web-1', 'api-1:8080');
     expect(code).toBe(2);
     expect(stderr).toContain('did not answer in time (--request-timeout)');
+  });
+
+  describe('with the kernels of its nodes', () => {
+    const insist = (...args: string[]): Promise<CommandResult> =>
+      ask('--installed', 'require', '--node', 'node-b', ...args, '-n', 'shop', 'web-1', 'api-1:8080');
+    const agentPod = (name: string, changes: Json = {}): Json => ({
+      ...podObject({
+        name,
+        namespace: 'kube-system',
+        labels: { 'app.kubernetes.io/name': 'nftpolicy' },
+        node: 'node-b',
+      }),
+      ...changes,
+    });
+    const answer = (stdout: string, exitCode = 0, stderr = ''): void => {
+      asked.server.exec = () => Promise.resolve({ exitCode, stdout, stderr });
+    };
+    const report = (...tables: readonly object[]): string =>
+      JSON.stringify({
+        schema: 'nftpolicy.dev/installed/v1',
+        version: '0.1.0',
+        tables,
+        agent: { problem: 'no agent' },
+      });
+    beforeEach(() => void asked.server.truth.create('pods', agentPod('agent-1')));
+
+    test('takes a kernel without tables for what it is', async () => {
+      answer(report());
+      const { code, stdout } = await insist();
+      expect(stdout).toContain('installed: node-b has no table nftpolicy; nothing is enforced there [E071]');
+      expect(code).toBe(0);
+    });
+
+    test.each([
+      ['an older agent', '', 2, "error: unknown command 'installed'\n", 'is older than this one'],
+      [
+        'a failure there',
+        '',
+        1,
+        'policy: nft cannot be started\n',
+        'pod kube-system/agent-1 on node-b: policy: nft cannot',
+      ],
+      ['another answer', 'hello', 0, '', 'its nftpolicy is another version'],
+      ['a newer answer', '{"schema":"nftpolicy.dev/installed/v2"}', 0, '', 'its nftpolicy is another version'],
+      [
+        'tables nobody can read',
+        report({ nftables: [{ table: 1 }] }),
+        0,
+        '',
+        'cannot read the rules of pod kube-system/',
+      ],
+    ])('says what is wrong with %s', async (_name, stdout, exitCode, stderr, says) => {
+      answer(stdout, exitCode, stderr);
+      const result = await insist();
+      expect(result.stderr).toContain(says);
+      expect({ code: result.code, stdout: result.stdout }).toEqual({ code: 2, stdout: '' });
+    });
+
+    test('does not wait longer than it is told', async () => {
+      asked.server.exec = () => new Promise(() => undefined);
+      const { code, stderr } = await insist('--request-timeout', '300ms');
+      expect(stderr).toContain('it did not answer in time (--request-timeout)');
+      expect(code).toBe(2);
+    });
+
+    test('asks a pod that runs, the newest first, and none that ends', async () => {
+      const ran: string[] = [];
+      asked.server.exec = ({ pod }) => {
+        ran.push(pod.metadata.name);
+        return Promise.resolve({ exitCode: 0, stdout: report(), stderr: '' });
+      };
+      const meta = (name: string, more: Json): Json => ({
+        metadata: { ...(agentPod(name)['metadata'] as Json), ...more },
+      });
+      asked.server.truth.create(
+        'pods',
+        agentPod('agent-2', meta('agent-2', { creationTimestamp: '2099-01-01T00:00:00Z' })),
+      );
+      const ending = { creationTimestamp: '2099-02-01T00:00:00Z', deletionTimestamp: '2099-02-01T00:00:00Z' };
+      asked.server.truth.create('pods', agentPod('agent-3', meta('agent-3', ending)));
+      asked.server.truth.create('pods', agentPod('agent-4', { status: { phase: 'Pending' } }));
+      await insist();
+      expect(ran).toEqual(['agent-2']);
+    });
   });
 });
