@@ -1,10 +1,7 @@
-import { parseKind } from '../explain/kinds.ts';
 import type { EndRef } from '../explain/explanation.ts';
-import type { EndKind } from '../explain/kinds.ts';
 import type { Unread } from '../explain/unread.ts';
-import { parseCidr } from '../model/cidr.ts';
-import { familyOf, parseIp } from '../model/ip.ts';
-import type { IpAddress, IpFamily } from '../model/ip.ts';
+import { familyOf } from '../model/ip.ts';
+import type { IpAddress } from '../model/ip.ts';
 import { AccessError } from '../source/kubernetes/access.ts';
 import { defaultNamespace, openAccess, parseRequestTimeout } from '../source/kubernetes/open-access.ts';
 import type { AccessOptions } from '../source/kubernetes/open-access.ts';
@@ -14,6 +11,19 @@ import type { Context } from './context.ts';
 import { LiveError, readCollection, readObject } from './live-api.ts';
 import type { Collection, LiveApi } from './live-api.ts';
 import { LiveDocument } from './live-document.ts';
+import {
+  hasAddress,
+  isMeant,
+  isPrimaryFamily,
+  isSliceOf,
+  namespaceOf,
+  placeName,
+  sliceAddresses,
+  titleOf,
+} from './live-raw.ts';
+import type { RawObject } from './live-raw.ts';
+import { refOf, scopeOf } from './live-scope.ts';
+import type { EndScope } from './live-scope.ts';
 import { withSources } from './live-sources.ts';
 
 /** Which cluster is asked, and as whom: kubectl's flags. */
@@ -112,8 +122,6 @@ function accessOptions({ env }: Context, flags: LiveFlags): AccessOptions {
 
 /** Of one request, in milliseconds: a question should not hang on a server that is gone. */
 const defaultTimeoutMs = 30_000;
-
-type RawObject = Readonly<Record<string, unknown>>;
 
 class Reading {
   readonly #api: LiveApi;
@@ -314,136 +322,9 @@ class Reading {
   }
 }
 
-/** What of a cluster the text of an end leads to. */
-type EndScope =
-  | {
-      readonly kind: 'object';
-      readonly object: Exclude<EndKind, 'Node'>;
-      readonly namespace: string;
-      readonly name: string;
-    }
-  | { readonly kind: 'address'; readonly address: IpAddress }
-  | { readonly kind: 'block'; readonly cidr: string }
-  | { readonly kind: 'node'; readonly name: string };
-
-/** As `locate` reads it: in `a/b` a kind wins over a namespace. */
-function scopeOf(text: string, namespace: string): EndScope {
-  const address = parseIp(text);
-  if (address !== undefined) return { kind: 'address', address };
-  if (parseCidr(text) !== undefined) return { kind: 'block', cidr: text };
-  const [first = '', second, third] = text.split('/');
-  const kind = parseKind(third === undefined ? first : (second ?? ''));
-  if (third !== undefined) return object(kind ?? 'Pod', first, third);
-  if (second === undefined) return object('Pod', namespace, first);
-  return kind === undefined ? object('Pod', first, second) : object(kind, namespace, second);
-}
-
-function object(kind: EndKind, namespace: string, name: string): EndScope {
-  return kind === 'Node' ? { kind: 'node', name } : { kind: 'object', object: kind, namespace, name };
-}
-
-function refOf(end: EndScope): EndRef {
-  switch (end.kind) {
-    case 'object':
-      return { kind: end.object, namespace: end.namespace, name: end.name };
-    case 'address':
-      return { kind: 'Address', address: end.address };
-    case 'block':
-      return { kind: 'Block', cidr: end.cidr };
-    case 'node':
-      return { kind: 'Node', name: end.name };
-  }
-}
-
 function grantText({ apiVersion, plural, namespace }: Collection, verb: 'get' | 'list'): string {
   const group = apiVersion.includes('/') ? `.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : '';
   const place = namespace === undefined ? 'in the cluster' : `in namespace ${namespace}`;
   const role = namespace === undefined ? 'ClusterRole' : 'Role';
   return `to read ${plural} ${place}: allow "${verb}" on ${plural}${group} (${role}), or ask as somebody who may (--as, --user)`;
-}
-
-function metadataOf(raw: RawObject): { readonly name: string; readonly namespace?: string } {
-  return raw['metadata'] as { readonly name: string; readonly namespace?: string };
-}
-
-function namespaceOf(raw: RawObject): string {
-  return metadataOf(raw).namespace ?? '';
-}
-
-function titleOf(raw: RawObject): string {
-  return `${String(raw['kind'])} ${namespaceOf(raw)}/${metadataOf(raw).name}`;
-}
-
-function placeName(raw: RawObject): string {
-  const { name, namespace } = metadataOf(raw);
-  return namespace === undefined ? `${String(raw['kind']).toLowerCase()}/${name}` : `${namespace}/${name}`;
-}
-
-/**
- * Whether `status.podIP`, the only address that a field selector knows, is every pod's address of this family: a kubelet
- * puts the family of its node's first address first.
- */
-function isPrimaryFamily(nodes: readonly RawObject[], family: IpFamily): boolean {
-  const families = nodes.map((raw) => {
-    const status = raw['status'] as { readonly addresses?: readonly NodeAddress[] } | undefined;
-    const first = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
-    const address = first === undefined ? undefined : parseIp(first);
-    return address === undefined ? undefined : familyOf(address);
-  });
-  return families.length > 0 && families.every((found) => found === family);
-}
-
-interface NodeAddress {
-  readonly type?: string;
-  readonly address?: string;
-}
-
-/** Where the endpoints of an EndpointSlice are. */
-function sliceAddresses(raw: RawObject): readonly IpAddress[] {
-  const endpoints = (raw['endpoints'] ?? []) as readonly { readonly addresses?: readonly string[] }[];
-  return endpoints.flatMap(({ addresses = [] }) => addresses.flatMap((text) => parseIp(text) ?? []));
-}
-
-/** Whether an end leads to a Service: by its name, by its address, or by its port of a node. */
-function isMeant(service: RawObject, end: EndScope, port: number | string | undefined): boolean {
-  if (end.kind === 'object')
-    return end.object === 'Service' && end.namespace === namespaceOf(service) && end.name === metadataOf(service).name;
-  if (end.kind === 'block') return false;
-  const { ports = [] } = (service['spec'] ?? {}) as { readonly ports?: readonly { readonly nodePort?: number }[] };
-  const byPort = port !== undefined && ports.some(({ nodePort }) => nodePort === port);
-  return byPort || (end.kind === 'address' && hasAddress(service, end.address));
-}
-
-function isSliceOf(slice: RawObject, service: RawObject): boolean {
-  const { labels } = slice['metadata'] as { readonly labels?: Readonly<Record<string, string>> };
-  return (
-    namespaceOf(slice) === namespaceOf(service) && labels?.['kubernetes.io/service-name'] === metadataOf(service).name
-  );
-}
-
-/** Whether a pod, a node, or a Service by any of its addresses, has this address. The text is canonical on our side only. */
-function hasAddress(raw: RawObject, address: string): boolean {
-  const status = raw['status'] as
-    | {
-        readonly podIP?: string;
-        readonly podIPs?: readonly { readonly ip?: string }[];
-        readonly addresses?: readonly { readonly address?: string }[];
-      }
-    | undefined;
-  const spec = raw['spec'] as
-    | { readonly clusterIPs?: readonly string[]; readonly clusterIP?: string; readonly externalIPs?: readonly string[] }
-    | undefined;
-  const balancer = raw['status'] as
-    { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } } | undefined;
-  const all =
-    raw['kind'] === 'Pod'
-      ? [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)]
-      : [
-          ...(status?.addresses ?? []).map((entry) => entry.address),
-          spec?.clusterIP,
-          ...(spec?.clusterIPs ?? []),
-          ...(spec?.externalIPs ?? []),
-          ...(balancer?.loadBalancer?.ingress ?? []).map(({ ip }) => ip),
-        ];
-  return all.some((text) => text !== undefined && parseIp(text) === address);
 }
