@@ -4,8 +4,10 @@ import { readDataplane } from '../enforcer/readback.ts';
 import { DirectorySource } from '../source/directory.ts';
 import type { KubeAccess } from '../source/kubernetes/access.ts';
 import { inClusterAccess } from '../source/kubernetes/in-cluster.ts';
+import { jsonCodec } from '../source/kubernetes/json-codec.ts';
 import { KubernetesSource } from '../source/kubernetes/kubernetes-source.ts';
 import { openAccess } from '../source/kubernetes/open-access.ts';
+import { podProtobufCodec } from '../source/kubernetes/protobuf-codec.ts';
 import { policedPods, resourceOf } from '../source/kubernetes/resource.ts';
 import type { Source } from '../source/source.ts';
 import type { AgentConfig } from './config.ts';
@@ -48,6 +50,7 @@ export async function openSource(
       resourceOf('Pod', policedPods),
       resourceOf('Node', `metadata.name=${node}`),
     ],
+    codec: (resource) => (resource.kind === 'Pod' ? podProtobufCodec() : jsonCodec(resource)),
   });
   return { source, api: { access, source }, description: access.server };
 }
