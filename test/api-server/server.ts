@@ -34,6 +34,8 @@ export interface TestApiServerOptions {
   /** Between bookmarks; 60 s as the real one. */
   readonly bookmarkMs?: number;
   readonly random?: Random;
+  /** False: pods are sent as JSON whatever the client prefers. */
+  readonly protobuf?: boolean;
   /** Further names and addresses for its certificate. */
   readonly names?: readonly string[];
   /** Answers `POST /control`, for a server in a process of its own. */
@@ -201,7 +203,8 @@ export class TestApiServer {
       }
     }
     const { plural, namespace } = route;
-    const encoding = encodingFor(request.headers.accept, plural);
+    const accepted = this.#options.protobuf === false ? undefined : request.headers.accept;
+    const encoding = encodingFor(accepted, plural);
     if (facts.verb === 'list')
       return this.#pages.answer(response, plural, namespace, url.searchParams, fault, encoding);
     if (facts.verb !== 'watch') return answerObject(response, this.truth, request.method ?? 'GET', route, body);

@@ -25,6 +25,9 @@ export interface WatchOptions {
   readonly random: Random;
 }
 
+/** Initial events that are sent at once. */
+const sliceLength = 200;
+
 /** Serves one watch until either side ends it. */
 export class WatchStream {
   readonly #options: WatchOptions;
@@ -38,6 +41,8 @@ export class WatchStream {
   /** Writes one after the other, however slow the stream is. */
   #writing: Promise<void> = Promise.resolve();
   #lastSent: StoredObject | undefined;
+  /** Writes that came while initial events are being sent. */
+  #waiting: LogEntry[] | undefined;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -88,8 +93,32 @@ export class WatchStream {
   #sendInitial(streamedList: boolean): void {
     const { truth, plural, random, fault } = this.#options;
     const { revision } = truth;
-    for (const object of shuffled(random, truth.list(plural))) if (this.#passes(object)) this.#send('ADDED', object);
-    if (streamedList && fault?.kind !== 'withhold-end') this.#send('BOOKMARK', this.#emptyObject(revision, true));
+    const objects = shuffled(random, truth.list(plural)).filter((object) => this.#passes(object));
+    const finish = (): void => {
+      if (streamedList && fault?.kind !== 'withhold-end') this.#send('BOOKMARK', this.#emptyObject(revision, true));
+    };
+    if (objects.length <= sliceLength) {
+      for (const object of objects) this.#send('ADDED', object);
+      finish();
+      return;
+    }
+    this.#waiting = [];
+    void this.#sendSlices(objects).then(() => {
+      finish();
+      const waiting = this.#waiting ?? [];
+      this.#waiting = undefined;
+      for (const entry of waiting) this.#forward(entry);
+    });
+  }
+
+  /** No faster than the client reads: the initial events of a large cluster are a gigabyte. */
+  async #sendSlices(objects: readonly StoredObject[]): Promise<void> {
+    const { response } = this.#options;
+    for (let at = 0; at < objects.length && !this.#ended; at += sliceLength) {
+      for (const object of objects.slice(at, at + sliceLength)) this.#send('ADDED', object);
+      while (response.writableNeedDrain && !this.#ended) await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #bookmark(from: number): void {
@@ -114,6 +143,10 @@ export class WatchStream {
   /** An object that stops to match is DELETED, in its last matching state. */
   #forward(entry: LogEntry): void {
     if (entry.plural !== this.#options.plural || this.#ended) return;
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(entry);
+      return;
+    }
     const before = entry.previous !== undefined && this.#passes(entry.previous);
     const after = entry.type !== 'DELETED' && this.#passes(entry.object);
     if (after) this.#send(before ? 'MODIFIED' : 'ADDED', entry.object);
