@@ -177,7 +177,7 @@ function reportOf(code: string): StatusReport {
 }
 
 /** Pages with other examples: `explain-codes.test.ts`, `codes.test.ts`, `decode-codes.test.ts`, `explain-live.test.ts`. */
-const elsewhere = /^(?:[CDE]\d+|I00[1-578])$/;
+const elsewhere = /^(?:[CDE]\d+|NP\d+|I00[1-578])$/;
 const pages = [...codeNames.keys()].filter((code) => !elsewhere.test(code));
 
 describe('the page of a code that policy status prints', () => {
