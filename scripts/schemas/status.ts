@@ -65,7 +65,11 @@ const attended = closed(
             synced: flag('A complete list has been read.'),
             objects: count('How many are known.'),
           },
-          { lastHeardAt: time('When something was last heard about the kind.'), problem: text('Why it is not followed now.') },
+          {
+            lastHeardAt: time('When something was last heard about the kind.'),
+            version: text('Resource version up to which everything is known; only API servers have one.'),
+            problem: text('Why it is not followed now.'),
+          },
         ),
       ),
     }),

@@ -46,12 +46,13 @@ export function statusReport(insight: Insight, asked: { readonly policy?: string
     settingsRepaired: status.settingsRepaired,
     source: {
       from: source.description,
-      kinds: source.source.health().map(({ kind, state, synced, lastHeardAtMs, problem }) => ({
+      kinds: source.source.health().map(({ kind, state, synced, lastHeardAtMs, version, problem }) => ({
         kind,
         state,
         synced,
         objects: countOf(snapshot, kind),
         ...(lastHeardAtMs !== undefined && { lastHeardAt: toIso(lastHeardAtMs) }),
+        ...(version !== undefined && { version }),
         ...(problem !== undefined && { problem }),
       })),
     },

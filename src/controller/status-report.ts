@@ -65,6 +65,8 @@ export interface StatusReport {
       readonly synced: boolean;
       readonly objects: number;
       readonly lastHeardAt?: string;
+      /** Resource version up to which everything of this kind is known. */
+      readonly version?: string;
       readonly problem?: string;
     }[];
   };

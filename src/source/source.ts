@@ -26,6 +26,8 @@ export interface SourceHealth {
   readonly synced: boolean;
   /** When something was last heard, on the clock of `performance.now()`. */
   readonly lastHeardAtMs?: number;
+  /** Resource version up to which everything is known; only API servers have one. */
+  readonly version?: string;
   /** Why it is not watching, for people. */
   readonly problem?: string;
 }

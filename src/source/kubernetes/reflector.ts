@@ -125,6 +125,7 @@ export class Reflector {
       state: this.#state,
       synced: this.#synced,
       ...(lastHeardAtMs !== undefined && { lastHeardAtMs }),
+      ...(this.#version !== undefined && { version: this.#version }),
       ...(this.#problem !== undefined && { problem: this.#problem }),
     };
   }

@@ -146,30 +146,51 @@ interface Status {
   readonly state: string;
   readonly problems: readonly unknown[];
   readonly closedPods: readonly unknown[];
-  readonly source: { readonly kinds: readonly { readonly kind: string; readonly objects: number }[] };
+  readonly source: {
+    readonly kinds: readonly { readonly kind: string; readonly objects: number; readonly version?: string }[];
+  };
 }
 
-/** Whether the agent itself says that everything is as it should be, and its store holds what the server holds. */
+/** What the server holds of one kind. */
+interface Held {
+  readonly objects: number;
+  /** Of the object that was written last. */
+  readonly version: bigint;
+}
+
+/**
+ * Whether the agent itself says that everything is as it should be, and its store holds what the server holds: as many
+ * objects, and everything up to the last one that was written. Packets may agree before the last label has arrived.
+ */
 async function statusProblems(cluster: Cluster, node: LabNode): Promise<readonly string[]> {
-  const counts = new Map<string, number>();
-  for (const { kind } of await cluster.api.objects()) counts.set(String(kind), (counts.get(String(kind)) ?? 0) + 1);
-  const deadline = performance.now() + 30_000;
+  const held = new Map<string, Held>();
+  for (const { kind, metadata } of await cluster.api.objects()) {
+    const { name, resourceVersion = '0' } = metadata as { readonly name: string; readonly resourceVersion?: string };
+    // Of nodes the agent watches its own only.
+    if (kind === 'Node' && name !== node.name) continue;
+    const { objects, version } = held.get(String(kind)) ?? { objects: 0, version: 0n };
+    const newest = BigInt(resourceVersion);
+    held.set(String(kind), { objects: objects + 1, version: newest > version ? newest : version });
+  }
+  const deadline = performance.now() + 60_000;
   for (;;) {
-    const wrong = compareStatus(node, await statusOf(node), counts);
+    const wrong = compareStatus(node, await statusOf(node), held);
     if (wrong.length === 0 || performance.now() > deadline) return wrong;
     await sleep(500);
   }
 }
 
-function compareStatus(node: LabNode, status: Status | string, counts: ReadonlyMap<string, number>): readonly string[] {
+function compareStatus(node: LabNode, status: Status | string, held: ReadonlyMap<string, Held>): readonly string[] {
   if (typeof status === 'string') return [`${node.name}: policy status: ${status}`];
   const wrong: string[] = [];
   if (status.state !== 'enforcing') wrong.push(`${node.name} is ${status.state}`);
   for (const item of [...status.problems, ...status.closedPods]) wrong.push(`${node.name}: ${JSON.stringify(item)}`);
-  for (const { kind, objects } of status.source.kinds) {
-    // Of nodes the agent watches its own only.
-    const expected = kind === 'Node' ? 1 : (counts.get(kind) ?? 0);
-    if (objects !== expected) wrong.push(`${node.name} holds ${objects} of kind ${kind}, the server ${expected}`);
+  for (const { kind, objects, version = '0' } of status.source.kinds) {
+    const expected = held.get(kind) ?? { objects: 0, version: 0n };
+    if (objects !== expected.objects)
+      wrong.push(`${node.name} holds ${objects} of kind ${kind}, the server ${expected.objects}`);
+    if (BigInt(version) < expected.version)
+      wrong.push(`${node.name} knows kind ${kind} up to ${version}, the server ${expected.version}`);
   }
   return wrong;
 }
