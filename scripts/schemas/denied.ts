@@ -1,17 +1,4 @@
-type Properties = Readonly<Record<string, object>>;
-
-/** An object that holds exactly these members; those under `optional` may be absent. */
-const closed = (properties: Properties, optional: Properties = {}): object => ({
-  type: 'object',
-  properties: { ...properties, ...optional },
-  required: Object.keys(properties),
-  additionalProperties: false,
-});
-
-const list = (items: object): object => ({ type: 'array', items });
-const ref = (name: string): object => ({ $ref: `#/$defs/${name}` });
-const key = (description: string): object => ({ description, type: 'string', pattern: '^[^/]+/[^/]+$' });
-const count = (description: string): object => ({ description, type: 'integer', minimum: 0 });
+import { closed, count, key, list, ref } from './words.ts';
 
 /** What `policy denied -o json` prints; with `-w` each line is one `flow`. */
 export const deniedSchema: object = {

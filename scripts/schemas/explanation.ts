@@ -1,19 +1,6 @@
 import { reasonCodes, reasonNames, relatedLint } from '../../src/explain/codes.ts';
+import { closed, count, list, ref, text } from './words.ts';
 
-type Properties = Readonly<Record<string, object>>;
-
-/** An object that holds exactly these members; those under `optional` may be absent. */
-const closed = (properties: Properties, optional: Properties = {}): object => ({
-  type: 'object',
-  properties: { ...properties, ...optional },
-  required: Object.keys(properties),
-  additionalProperties: false,
-});
-
-const list = (items: object): object => ({ type: 'array', items });
-const ref = (name: string): object => ({ $ref: `#/$defs/${name}` });
-const text = (description: string): object => ({ description, type: 'string' });
-const count = (description: string): object => ({ description, type: 'integer', minimum: 0 });
 const orNull = (...types: readonly string[]): object => ({ type: [...types, 'null'] });
 
 const code = { enum: reasonCodes };

@@ -1,27 +1,13 @@
 import { closedPodNames, refusalNames } from '../../src/cli/code-names.ts';
 import { maxObjectProblems } from '../../src/controller/status-report.ts';
+import { closed, count, key, list, ref, text } from './words.ts';
 
-type Properties = Readonly<Record<string, object>>;
-
-/** An object that holds exactly these members; those under `optional` may be absent. */
-const closed = (properties: Properties, optional: Properties = {}): object => ({
-  type: 'object',
-  properties: { ...properties, ...optional },
-  required: Object.keys(properties),
-  additionalProperties: false,
-});
-
-const list = (items: object): object => ({ type: 'array', items });
-const ref = (name: string): object => ({ $ref: `#/$defs/${name}` });
-const text = (description: string): object => ({ description, type: 'string' });
 const flag = (description: string): object => ({ description, type: 'boolean' });
-const count = (description: string): object => ({ description, type: 'integer', minimum: 0 });
 const time = (description: string): object => ({
   description,
   type: 'string',
   pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$',
 });
-const key = (description: string): object => ({ description, type: 'string', pattern: '^[^/]+/[^/]+$' });
 const schema = { const: 'nftpolicy.dev/status/v1' };
 
 const attended = closed(
