@@ -20,8 +20,9 @@ export class ElementSet implements ReadonlySet<string> {
   /** A list must hold no element twice. */
   constructor(elements: ReadonlySet<string> | readonly string[]) {
     const list = Array.isArray(elements) ? (elements as readonly string[]) : [...elements];
-    this.#size = list.length;
-    this.#state = { elements: list.length > largeAbove ? new LargeSet(list) : new Set(list) };
+    const kept = list.length > largeAbove ? new LargeSet(list) : new Set(list);
+    this.#size = kept.size;
+    this.#state = { elements: kept };
   }
 
   get size(): number {
