@@ -1,5 +1,5 @@
 /** Recent denials: the bounded record that the `deny` chain keeps. Evidence, not accounting: it is rate limited. */
-import type { CallOptions, Executor, Expression, SetElement } from 'nftables-json';
+import type { CallOptions, TableReader, Expression, SetElement } from 'nftables-json';
 
 import { canonicalAddress, canonicalProtocol } from './elements.ts';
 import { objectRef } from './encode.ts';
@@ -28,11 +28,11 @@ export interface ReadDeniedOptions extends CallOptions {
  * Lists the recorded flows of both families, most recent first.
  * @throws NftError as `Executor.listSet`. Sets that do not exist hold nothing.
  */
-export async function readDenied(executor: Executor, options: ReadDeniedOptions = {}): Promise<readonly DeniedFlow[]> {
+export async function readDenied(reader: TableReader, options: ReadDeniedOptions = {}): Promise<readonly DeniedFlow[]> {
   const { record = 'denied', ...call } = options;
   const flows: DeniedFlow[] = [];
   for (const digit of ['4', '6']) {
-    const set = await executor.listSet(objectRef('inet', `${record}-${digit}`), call);
+    const set = await reader.listSet(objectRef('inet', `${record}-${digit}`), call);
     for (const element of set?.elem ?? []) {
       const flow = decodeFlow(element);
       if (flow !== undefined) flows.push(flow);

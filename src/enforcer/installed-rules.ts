@@ -1,5 +1,5 @@
 /** The kernel's rules in the form that `simulate` runs: what a packet of a flow meets, not what it should meet. */
-import type { CallOptions, Executor, Listing, NamedMap, NamedSet, Rule, Statement } from 'nftables-json';
+import type { CallOptions, TableReader, Listing, NamedMap, NamedSet, Rule, Statement } from 'nftables-json';
 
 import type { Provenance } from '../compiler/effective-policy.ts';
 import { tableName } from '../compiler/ruleset.ts';
@@ -50,13 +50,13 @@ const ownBases: ReadonlySet<string> = new Set([
  * @throws NftError as `Executor.list`.
  */
 export async function readInstalledRules(
-  executor: Executor,
+  reader: TableReader,
   options: CallOptions = {},
 ): Promise<InstalledRules | undefined> {
   const ruleset = new Map<TableFamily, DesiredTable>();
   const strange: string[] = [];
   for (const family of families) {
-    const listing = await executor.list({ family, name: tableName }, options);
+    const listing = await reader.list({ family, name: tableName }, options);
     if (listing !== undefined) ruleset.set(family, decodeInstalled(family, listing, strange));
   }
   return ruleset.size === 0 ? undefined : { ruleset, strange };

@@ -1,5 +1,5 @@
 /** Reads our own tables back, and nothing else: never the whole ruleset. */
-import type { CallOptions, Executor } from 'nftables-json';
+import type { CallOptions, TableReader } from 'nftables-json';
 
 import { tableName } from '../compiler/ruleset.ts';
 import type { TableFamily } from '../compiler/ruleset.ts';
@@ -18,12 +18,12 @@ export interface ReadOptions extends CallOptions {
  * Lists our two tables. A table that does not exist is absent.
  * @throws NftError as `Executor.list`; `table-unreadable` when a table cannot be decoded.
  */
-export async function readDataplane(executor: Executor, options: ReadOptions = {}): Promise<Dataplane> {
+export async function readDataplane(reader: TableReader, options: ReadOptions = {}): Promise<Dataplane> {
   const { keepSet = (_family, set) => set, ...call } = options;
   const tables = new Map<TableFamily, DataplaneTable>();
   for (const family of families) {
     const sets = new Map<string, DataplaneSet>();
-    const listing = await executor.list(
+    const listing = await reader.list(
       { family, name: tableName },
       { ...call, takeSet: (set) => void sets.set(set.name, keepSet(family, decodeListedSet(set))) },
     );

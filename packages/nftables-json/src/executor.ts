@@ -33,3 +33,6 @@ export interface Executor {
   /** One map with its elements; undefined when it or its table is absent. */
   listMap(map: ObjectRef, options?: CallOptions): Promise<NamedMap | undefined>;
 }
+
+/** What reads tables only: a listing that was kept serves as well as the kernel. */
+export type TableReader = Pick<Executor, 'list' | 'listSet'>;

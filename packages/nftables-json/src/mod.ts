@@ -17,7 +17,7 @@ export { encodeCommands, loadOrder } from './encode.ts';
 export type { TableObjects } from './encode.ts';
 export { decodeListing, decodeMap, decodeSet } from './decode.ts';
 export type { Listing, Metainfo } from './decode.ts';
-export type { CallOptions, Executor, ListOptions } from './executor.ts';
+export type { CallOptions, Executor, ListOptions, TableReader } from './executor.ts';
 export { NftProcess } from './nft-process.ts';
 export type { NftProcessOptions } from './nft-process.ts';
 export {

@@ -4,7 +4,7 @@ import { readDenied } from '../../enforcer/denied.ts';
 import type { DeniedFlow } from '../../enforcer/denied.ts';
 import { installedBindings } from '../../enforcer/installed-bindings.ts';
 import { readInstalledRules } from '../../enforcer/installed-rules.ts';
-import { ListedExecutor } from '../../enforcer/listed-executor.ts';
+import { ListedTables } from '../../enforcer/listed-tables.ts';
 import type { Cluster } from '../../explain/cluster.ts';
 import { createDirectory } from '../../explain/ends.ts';
 import type { EndRef, Explanation, FlowStep } from '../../explain/explanation.ts';
@@ -125,7 +125,7 @@ async function askHere(
   agent: AgentAnswer,
 ): Promise<Reading | undefined> {
   try {
-    const tables = new ListedExecutor(await listTables(context.signal));
+    const tables = new ListedTables(await listTables(context.signal));
     return await compare(cluster, steps, flags, node, { tables, agent });
   } catch (error) {
     if (!(error instanceof NftError)) throw error;

@@ -1,4 +1,4 @@
-import type { Executor, Listing } from 'nftables-json';
+import type { Listing, TableReader } from 'nftables-json';
 import { NftProcess } from 'nftables-json';
 import { z } from 'zod';
 
@@ -7,7 +7,7 @@ import type { ListenAddress } from '../../agent/config.ts';
 import { tableName } from '../../compiler/ruleset.ts';
 import type { TableFamily } from '../../compiler/ruleset.ts';
 import type { StatusReport } from '../../controller/status-report.ts';
-import { ListedExecutor, printListing } from '../../enforcer/listed-executor.ts';
+import { ListedTables, printListing } from '../../enforcer/listed-tables.ts';
 import { AgentError, askAgent } from '../agent-client.ts';
 
 /** What a node's agent says of itself. */
@@ -20,7 +20,7 @@ export interface AgentAnswer {
 /** Everything of a node that explanations compare with. */
 export interface NodeReport {
   /** The tables of nftpolicy, as they are listed. */
-  readonly tables: Executor;
+  readonly tables: TableReader;
   readonly agent: AgentAnswer;
 }
 
@@ -104,7 +104,7 @@ export function parseNodeReport(printed: string): NodeReport | undefined {
   if (data === undefined) return undefined;
   const { report, problem } = data.agent;
   return {
-    tables: ListedExecutor.parse(data.tables.map((table) => JSON.stringify(table))),
+    tables: ListedTables.parse(data.tables.map((table) => JSON.stringify(table))),
     agent: {
       ...(report === undefined ? {} : { report: report as unknown as StatusReport }),
       ...(problem === undefined ? {} : { problem }),

@@ -1,10 +1,8 @@
 import { decodeListing, NftError } from 'nftables-json';
-import type { Executor, Listing, NamedMap, NamedSet, ObjectRef, TableRef } from 'nftables-json';
+import type { Listing, NamedSet, ObjectRef, TableReader, TableRef } from 'nftables-json';
 
-import { BugError } from '../model/assert.ts';
-
-/** Tables that were listed before, here or on another node: they can be read again and never written. */
-export class ListedExecutor implements Executor {
+/** Tables that were listed before, here or on another node. */
+export class ListedTables implements TableReader {
   readonly #tables: readonly Listing[];
 
   constructor(tables: readonly Listing[]) {
@@ -12,8 +10,8 @@ export class ListedExecutor implements Executor {
   }
 
   /** Tables in the form that nft prints them in. Throws NftError `table-unreadable`. */
-  static parse(texts: readonly string[]): ListedExecutor {
-    return new ListedExecutor(
+  static parse(texts: readonly string[]): ListedTables {
+    return new ListedTables(
       texts.map((text) => {
         const listing = decodeListing(text);
         if (listing === undefined) throw new NftError('a listing without table', { code: 'table-unreadable' });
@@ -22,24 +20,12 @@ export class ListedExecutor implements Executor {
     );
   }
 
-  run(): Promise<void> {
-    return Promise.reject(new BugError('a listing cannot be written'));
-  }
-
-  check(): Promise<void> {
-    return Promise.reject(new BugError('a listing cannot be written'));
-  }
-
   list({ family, name }: TableRef): Promise<Listing | undefined> {
     return Promise.resolve(this.#tables.find(({ table }) => table.family === family && table.name === name));
   }
 
   async listSet({ family, table, name }: ObjectRef): Promise<NamedSet | undefined> {
     return (await this.list({ family, name: table }))?.sets.find((set) => set.name === name);
-  }
-
-  async listMap({ family, table, name }: ObjectRef): Promise<NamedMap | undefined> {
-    return (await this.list({ family, name: table }))?.maps.find((map) => map.name === name);
   }
 }
 
