@@ -192,6 +192,23 @@ describe('Kubernetes Events', () => {
     expect(names.every((name) => name.length <= 253)).toBe(true);
   });
 
+  test('about a pod with a long name have one that the API takes, wherever it is cut', async () => {
+    await withEvents(
+      () => 201,
+      async (events, clock, posted) => {
+        const long = 'p'.repeat(17);
+        events.update([pod(`${'p'.repeat(235)}-${long}`), pod(`${'p'.repeat(235)}.${long}`)]);
+        await clock.advance(10_000);
+        const names = posted.map(
+          ({ body }) => (JSON.parse(body ?? '{}') as { metadata: { name: string } }).metadata.name,
+        );
+        expect(new Set(names).size).toBe(2);
+        for (const name of names)
+          expect(name).toMatch(/^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/);
+      },
+    );
+  });
+
   test('about a node stand in namespace default and name the node as its uid', async () => {
     await withEvents(
       () => 201,

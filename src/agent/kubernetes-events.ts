@@ -163,9 +163,10 @@ function keyOf({ about, reason, code }: Trouble): string {
   return `${about.kind === 'Pod' ? about.uid : `node ${about.name}`} ${reason} ${code}`;
 }
 
-/** At most 253 characters, which is what the API takes. */
+/** At most 253 characters, each part ending in a letter or digit, which is what the API takes. */
 function eventName(name: string, key: string, hour: number): string {
-  return `${name.slice(0, 236)}.${createHash('sha256').update(`${key} ${hour}`).digest('hex').slice(0, 16)}`;
+  const start = name.slice(0, 236).replace(/[^a-z0-9]+$/, '');
+  return `${start}.${createHash('sha256').update(`${key} ${hour}`).digest('hex').slice(0, 16)}`;
 }
 
 function time(ms: number): string {
