@@ -41,7 +41,7 @@ async function vitest(options: readonly string[], show: 'live' | 'afterwards'): 
   return status;
 }
 
-// Both projects mostly wait for packets and processes, and use worlds of their own: side by side they take half the time.
+// All of them mostly wait for packets and processes, and use worlds of their own: side by side they take half the time.
 const statuses =
   all || rest.length > 0
     ? [
@@ -50,6 +50,10 @@ const statuses =
           'live',
         ),
       ]
-    : await Promise.all([vitest(['--project', 'kernel'], 'live'), vitest(['--project', 'e2e'], 'afterwards')]);
+    : await Promise.all([
+        vitest(['--project', 'kernel', '--shard', '1/2'], 'live'),
+        vitest(['--project', 'kernel', '--shard', '2/2'], 'afterwards'),
+        vitest(['--project', 'e2e'], 'afterwards'),
+      ]);
 process.exitCode = Math.max(...statuses);
 if (first !== undefined) rmSync(first, { recursive: true });
