@@ -50,7 +50,7 @@ async function withEvents(
       const empty: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => [][Symbol.iterator]() as never };
       return Promise.resolve({ status: result, headers: {}, body: empty });
     },
-    upgrade: () => Promise.reject(new AccessError('unreachable', 'events need no other protocol')),
+    openSocket: () => Promise.reject(new AccessError('unreachable', 'events need no other protocol')),
     refreshCredentials: () => undefined,
     close: () => undefined,
   };

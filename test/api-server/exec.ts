@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-import { acceptKey, FrameReader, opcodes, writeFrame } from '../../src/source/kubernetes/websocket.ts';
+import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+
 import type { StoredObject } from './truth.ts';
 
 /** A program that somebody wants to run in a container. */
@@ -26,33 +28,26 @@ const chunkBytes = 32 * 1024;
 const known = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
 const channels = { stdout: 1, stderr: 2, error: 3 } as const;
 
+const sockets = new WebSocketServer({
+  noServer: true,
+  handleProtocols: (offered) => known.find((name) => offered.has(name)) ?? false,
+});
+
 /** Plays `pods/exec` over a WebSocket, without input, as the API server and a kubelet do. */
 export async function answerExec(
   request: IncomingMessage,
   socket: Duplex,
-  head: Uint8Array,
+  head: Buffer,
   run: (signal: AbortSignal) => Promise<ExecResult>,
 ): Promise<void> {
-  const key = request.headers['sec-websocket-key'];
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
-  const protocol = offered.find((name) => known.includes(name));
-  if (key === undefined || protocol === undefined)
+  if (!offered.some((name) => known.includes(name)))
     return refuseUpgrade(socket, 400, 'BadRequest', `unable to upgrade: unknown protocols ${offered.join(', ')}`);
-  socket.write(
-    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptKey(key)}\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`,
-  );
+  const client = await new Promise<WebSocket>((resolve) => sockets.handleUpgrade(request, socket, head, resolve));
   const gone = new AbortController();
-  const reader = new FrameReader(1 << 20);
-  const take = (chunk: Uint8Array): void => {
-    for (const { opcode, payload } of reader.push(chunk)) {
-      if (opcode === opcodes.ping) socket.write(writeFrame(opcodes.pong, payload, false));
-      if (opcode === opcodes.close) gone.abort();
-    }
-  };
-  socket.on('data', take);
-  socket.on('close', () => gone.abort());
-  if (head.length > 0) take(head);
-  socket.write(writeFrame(opcodes.ping, Buffer.from('are you there'), false));
+  client.on('close', () => gone.abort());
+  client.on('error', () => client.terminate());
+  client.ping('are you there');
   const { exitCode, stdout, stderr } = await run(gone.signal);
   for (const [channel, text] of [
     [channels.stdout, stdout],
@@ -60,7 +55,7 @@ export async function answerExec(
   ] as const) {
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; at += chunkBytes)
-      sendMessage(socket, channel, bytes.subarray(at, at + chunkBytes));
+      client.send(Buffer.concat([Buffer.from([channel]), bytes.subarray(at, at + chunkBytes)]));
   }
   const failure = {
     status: 'Failure',
@@ -69,9 +64,8 @@ export async function answerExec(
     details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
   };
   const status = { metadata: {}, ...(exitCode === 0 ? { status: 'Success' } : failure) };
-  sendMessage(socket, channels.error, Buffer.from(JSON.stringify(status)));
-  socket.write(writeFrame(opcodes.close, Buffer.from([0x03, 0xe8]), false));
-  socket.end();
+  client.send(Buffer.concat([Buffer.from([channels.error]), Buffer.from(JSON.stringify(status))]));
+  client.close(1000);
 }
 
 /** Refuses an upgrade with a Status, as the API server does. */
@@ -88,8 +82,4 @@ export function refuseUpgrade(socket: Duplex, code: number, reason: string, mess
   socket.end(
     `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
-}
-
-function sendMessage(socket: Duplex, channel: number, bytes: Uint8Array): void {
-  socket.write(writeFrame(opcodes.binary, Buffer.concat([Buffer.from([channel]), bytes]), false));
 }

@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Duplex } from 'node:stream';
 
 /** One request to an API server. */
 export interface KubeRequest {
@@ -21,14 +20,20 @@ export interface KubeResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** The answer to a request for another protocol: the connection itself, or an ordinary answer that refuses. */
-export type KubeUpgrade =
+/** A request for a WebSocket. */
+export interface KubeSocketRequest extends Pick<KubeRequest, 'path' | 'query' | 'signal'> {
+  /** Subprotocols, the best first. */
+  readonly protocols: readonly string[];
+  /** Longest message that is taken. */
+  readonly maxMessageBytes: number;
+}
+
+/** The messages of the server until it closes, or an ordinary answer that refuses. */
+export type KubeSocketAnswer =
   | {
-      readonly kind: 'upgraded';
-      readonly headers: IncomingHttpHeaders;
-      readonly socket: Duplex;
-      /** What came along with the head of the answer. */
-      readonly head: Buffer;
+      readonly kind: 'opened';
+      /** Leaving the iteration early closes the connection. It throws {@link AccessError} when the connection breaks. */
+      readonly messages: AsyncIterable<Buffer>;
     }
   | { readonly kind: 'answered'; readonly response: KubeResponse };
 
@@ -38,8 +43,8 @@ export interface KubeAccess {
   readonly server: string;
   /** Resolves with the head of any answer, whatever its status. Rejects with {@link AccessError} without one. */
   request(request: KubeRequest): Promise<KubeResponse>;
-  /** Asks for another protocol on the connection, which is the caller's from then on. Rejects as `request`. */
-  upgrade(request: KubeRequest): Promise<KubeUpgrade>;
+  /** Opens a WebSocket. Rejects as `request`. */
+  openSocket(request: KubeSocketRequest): Promise<KubeSocketAnswer>;
   /** The server refused our identity: the next request reads credentials anew. */
   refreshCredentials(): void;
   /** Closes idle connections. */

@@ -1,9 +1,18 @@
+import { on } from 'node:events';
 import type { Agent as HttpAgent, ClientRequest, IncomingMessage } from 'node:http';
 import http from 'node:http';
 import https from 'node:https';
+import type { WebSocket } from 'ws';
 
 import { AccessError } from './access.ts';
-import type { AccessErrorCode, KubeAccess, KubeRequest, KubeResponse, KubeUpgrade } from './access.ts';
+import type {
+  AccessErrorCode,
+  KubeAccess,
+  KubeRequest,
+  KubeResponse,
+  KubeSocketAnswer,
+  KubeSocketRequest,
+} from './access.ts';
 
 /** What a connection needs to be trusted. */
 export interface TlsIdentity {
@@ -56,56 +65,108 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
     return agent;
   }
 
-  async function send(options: KubeRequest): Promise<ClientRequest> {
+  async function identify(signal: AbortSignal): Promise<Identified> {
     const identity = await credentials.read();
-    if (options.signal.aborted) throw new AccessError('aborted', 'aborted', { cause: options.signal.reason });
-    const query = options.query === undefined ? '' : `?${options.query.toString()}`;
+    if (signal.aborted) throw abortError(signal);
+    const headers = { 'user-agent': 'nftpolicy', ...(identity.headers as Record<string, string | string[]>) };
+    return { headers, agent: identity.agent ?? agentFor(identity) };
+  }
+
+  const targetOf = ({ path, query }: Pick<KubeRequest, 'path' | 'query'>): string =>
+    `${basePath}${path}${query === undefined ? '' : `?${query.toString()}`}`;
+
+  async function request(options: KubeRequest): Promise<KubeResponse> {
+    const { headers, agent: used } = await identify(options.signal);
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const open: typeof http.request = secure ? https.request : http.request;
-    return open({
+    const outgoing = open({
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
       method: options.method,
-      path: `${basePath}${options.path}${query}`,
-      headers: {
-        'user-agent': 'nftpolicy',
-        ...(identity.headers as Record<string, string | string[]>),
-        ...options.headers,
-      },
-      agent: identity.agent ?? agentFor(identity),
+      path: targetOf(options),
+      headers: { ...headers, ...options.headers },
+      agent: used,
       signal: options.signal,
     });
-  }
-
-  async function upgrade(options: KubeRequest): Promise<KubeUpgrade> {
-    const outgoing = await send(options);
-    const { promise, resolve, reject } = Promise.withResolvers<KubeUpgrade>();
     outgoing.on('socket', (socket) => socket.setKeepAlive(true, tcpKeepAliveMs));
+    outgoing.on('response', resolve);
     outgoing.on('error', (error) => reject(toAccessError(error, url.host)));
-    outgoing.on('upgrade', (response, socket, head) => {
-      resolve({ kind: 'upgraded', headers: response.headers, socket, head });
-    });
-    outgoing.on('response', (response) => {
-      const { statusCode: status = 0, headers } = response;
-      resolve({ kind: 'answered', response: { status, headers, body: bodyOf(outgoing, response, url.host) } });
-    });
     outgoing.end(options.body);
-    return await promise;
+    return responseOf(outgoing, await promise, url.host);
   }
 
-  async function request(options: KubeRequest): Promise<KubeResponse> {
-    const answer = await upgrade(options);
-    if (answer.kind === 'answered') return answer.response;
-    answer.socket.destroy();
-    throw new AccessError('unreachable', `${url.host}: answered in another protocol than it was asked in`);
+  /** `ws` is loaded when somebody asks: an agent never does. */
+  async function openSocket(options: KubeSocketRequest): Promise<KubeSocketAnswer> {
+    const { headers, agent: used } = await identify(options.signal);
+    const { WebSocket } = await import('ws');
+    const { promise, resolve, reject } = Promise.withResolvers<KubeSocketAnswer>();
+    const { protocols, maxMessageBytes: maxPayload, signal } = options;
+    const socket = new WebSocket(`${secure ? 'wss' : 'ws'}://${url.host}${targetOf(options)}`, [...protocols], {
+      headers,
+      agent: used,
+      maxPayload,
+      perMessageDeflate: false,
+    });
+    const abort = (): void => socket.terminate();
+    signal.addEventListener('abort', abort, { once: true });
+    socket.on('close', () => signal.removeEventListener('abort', abort));
+    // Listens from the start: messages may come along with the answer.
+    const messages = messagesOf(socket, url.host, signal);
+    socket.on('open', () => resolve({ kind: 'opened', messages }));
+    socket.on('unexpected-response', (outgoing, incoming) =>
+      resolve({ kind: 'answered', response: responseOf(outgoing, incoming, url.host) }),
+    );
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // What has no code is the protocol: the server is there, and answers something else.
+      const fallback = error.code === undefined ? 'reset' : 'unreachable';
+      reject(signal.aborted ? abortError(signal) : toAccessError(error, url.host, fallback));
+    });
+    return await promise;
   }
 
   return {
     server: url.origin + basePath,
     request,
-    upgrade,
+    openSocket,
     refreshCredentials: () => credentials.invalidate(),
     close: () => agent?.destroy(),
   };
+}
+
+/** What every request is sent with. */
+interface Identified {
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly agent: HttpAgent;
+}
+
+function abortError(signal: AbortSignal): AccessError {
+  return new AccessError('aborted', 'aborted', { cause: signal.reason });
+}
+
+/** The close code of a connection that ended without one. */
+const brokenOff = 1006;
+
+function messagesOf(socket: WebSocket, host: string, signal: AbortSignal): AsyncIterable<Buffer> {
+  const events = on(socket, 'message', { close: ['close'] });
+  let closed: number | undefined;
+  socket.on('close', (code) => (closed = code));
+  async function* messages(): AsyncGenerator<Buffer> {
+    try {
+      for await (const [message] of events) yield message as Buffer;
+    } catch (error) {
+      throw signal.aborted ? abortError(signal) : toAccessError(error, host, 'reset');
+    } finally {
+      socket.terminate();
+    }
+    if (signal.aborted) throw abortError(signal);
+    if (closed === brokenOff) throw new AccessError('reset', `${host}: the connection ended in the middle`);
+  }
+  return messages();
+}
+
+function responseOf(outgoing: ClientRequest, response: IncomingMessage, host: string): KubeResponse {
+  const { statusCode: status = 0, headers } = response;
+  return { status, headers, body: bodyOf(outgoing, response, host) };
 }
 
 /** Unlike `destroy`, this leaves running answers alone. */

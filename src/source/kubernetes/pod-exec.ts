@@ -4,7 +4,6 @@ import { AccessError, readBody } from './access.ts';
 import type { KubeAccess } from './access.ts';
 import { readRefusal, readStatus } from './api-status.ts';
 import type { ApiStatus } from './api-status.ts';
-import { offerWebSocket, readMessages, WebSocketError } from './websocket.ts';
 
 /** A program to run in a container. */
 export interface PodCommand {
@@ -36,42 +35,32 @@ export async function execInPod(access: KubeAccess, wanted: PodCommand): Promise
     ['stderr', 'true'],
   ]);
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/exec`;
-  const { headers, accept } = offerWebSocket(protocols);
-  const answer = await access.upgrade({ method: 'GET', path, query, headers, signal });
+  const answer = await access.openSocket({ path, query, protocols, maxMessageBytes: maxBytes, signal });
   if (answer.kind === 'answered') {
     const { response } = answer;
     const body = await readBody(response, 1 << 20);
     return { kind: 'refused', status: readRefusal(response.status, response.headers, body, Date.now()) };
   }
-  const { socket, head } = answer;
-  const abort = (): void => void socket.destroy();
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    accept(answer.headers);
-    const output: { readonly channel: number; readonly bytes: Buffer }[] = [];
-    let size = 0;
-    let ended: number | ApiStatus | undefined;
-    for await (const message of readMessages(socket, head, maxBytes)) {
-      const bytes = message.subarray(1);
-      size += bytes.length;
-      if (size > maxBytes) throw new WebSocketError(`the output is longer than ${maxBytes} bytes`);
-      const channel = message[0] ?? 0;
-      if (channel === channels.error) ended = exitCodeOf(bytes);
-      else output.push({ channel, bytes });
-    }
-    if (ended === undefined) throw new WebSocketError('the program ended and nobody said how');
-    if (typeof ended !== 'number') return { kind: 'refused', status: ended };
-    const textOf = (wantedChannel: number): string =>
-      Buffer.concat(output.filter(({ channel }) => channel === wantedChannel).map(({ bytes }) => bytes)).toString();
-    return { kind: 'ended', exitCode: ended, stdout: textOf(channels.stdout), stderr: textOf(channels.stderr) };
-  } catch (error) {
-    if (!(error instanceof WebSocketError)) throw error;
-    if (signal.aborted) throw new AccessError('aborted', 'aborted', { cause: signal.reason });
-    throw new AccessError('reset', `${access.server}: ${error.message}`, { cause: error });
-  } finally {
-    signal.removeEventListener('abort', abort);
-    socket.destroy();
+  const output: { readonly channel: number; readonly bytes: Buffer }[] = [];
+  let size = 0;
+  let ended: number | ApiStatus | undefined;
+  for await (const message of answer.messages) {
+    const bytes = message.subarray(1);
+    size += bytes.length;
+    if (size > maxBytes) throw broken(access, `the output is longer than ${maxBytes} bytes`);
+    const channel = message[0] ?? 0;
+    if (channel === channels.error) ended = exitCodeOf(bytes);
+    else output.push({ channel, bytes });
   }
+  if (ended === undefined) throw broken(access, 'the program ended and nobody said how');
+  if (typeof ended !== 'number') return { kind: 'refused', status: ended };
+  const textOf = (wantedChannel: number): string =>
+    Buffer.concat(output.filter(({ channel }) => channel === wantedChannel).map(({ bytes }) => bytes)).toString();
+  return { kind: 'ended', exitCode: ended, stdout: textOf(channels.stdout), stderr: textOf(channels.stderr) };
+}
+
+function broken({ server }: KubeAccess, what: string): AccessError {
+  return new AccessError('reset', `${server}: ${what}`);
 }
 
 const endSchema = z.object({
