@@ -136,6 +136,9 @@ describe('interfaces of routed pods', () => {
       nodeShape(sampleFacts({ links, routes }), [], undefined, { claimed }).strangers;
     expect(strangers(gateway)).toBeUndefined();
     expect(strangers(sampleRoute('default', 'veth-up'))).toEqual(['veth-up']);
+    const wayOut = sampleFacts({ links, routes: [sampleRoute('default', 'veth-up')] });
+    expect(checkNode(wayOut, [], { claimed }).map(({ code }) => code)).toEqual(['routed-pattern-covers-uplink']);
+    expect(checkNode(wayOut)).toEqual([]);
   });
 
   test('an address on the node’s end of a veth that is a pod’s does not make it an uplink', () => {

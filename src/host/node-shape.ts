@@ -80,7 +80,7 @@ export interface CoveredUplink {
   /** What covers it: a pattern, or the kind of interface. */
   readonly by: string;
   readonly why: string;
-  /** It surely leads away from this node: no pod is behind it. */
+  /** It surely leads away from this node, and no pod is said to be behind it. */
   readonly sure: boolean;
 }
 
@@ -100,9 +100,10 @@ export function coveredUplinks(
       const by = anyVeth === true && link.kind === 'veth' ? 'every veth' : pattern;
       if (by === undefined) return [];
       const exit = exitReason(facts, link);
-      if (exit === undefined && options.claimed?.has(link.name) === true) return [];
+      const claimed = options.claimed?.has(link.name) === true;
+      if (exit === undefined && claimed) return [];
       const why = exit ?? strangerReason(facts, link);
-      return why === undefined ? [] : [{ interface: link.name, by, why, sure: exit !== undefined }];
+      return why === undefined ? [] : [{ interface: link.name, by, why, sure: exit !== undefined && !claimed }];
     })
     .sort((a, b) => compareText(a.interface, b.interface));
 }
