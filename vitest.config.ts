@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+const setupFiles = ['test/support/generated.ts'];
+
 const config: ReturnType<typeof defineConfig> = defineConfig({
   test: {
     projects: [
@@ -14,15 +16,17 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
             'test/api-server/**/*.test.ts',
           ],
           testTimeout: 30_000,
+          setupFiles,
         },
       },
-      { test: { name: 'property', include: ['test/property/**/*.test.ts'], testTimeout: 300_000 } },
+      { test: { name: 'property', include: ['test/property/**/*.test.ts'], testTimeout: 300_000, setupFiles } },
       {
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
+          setupFiles,
           hookTimeout: 120_000,
         },
       },
@@ -32,6 +36,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
+          setupFiles,
           hookTimeout: 120_000,
         },
       },

@@ -14,7 +14,7 @@ import { jobsOf, modes, selectCases, topicOf } from './support/selection.ts';
 import { coverage, printCoverage, printTallies, tally } from './support/tally.ts';
 import { Workers } from './support/workers.ts';
 
-const selection = selectCases(loadCases(), process.env, new Date());
+const selection = selectCases(loadCases(), process.env);
 const topics = [...new Set(selection.cases.map(({ conformanceCase }) => topicOf(conformanceCase.case)))].sort();
 const timeout = selection.complete ? 60 * 60_000 : 10 * 60_000;
 const startedAt = performance.now();

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { generatorSeed } from '../support/generator-seed.ts';
 import { arbHistory } from './generators/changes.ts';
 import { arbScenario } from './generators/flows.ts';
 import { searchHistories, searchScenarios } from './support/agreement.ts';
 import type { Judges, Search } from './support/agreement.ts';
 import { evaluateJudge, simulateJudge } from './support/judges.ts';
 
-// FLOWS is the number of questions in each of the larger searches; SEED repeats a search; SAVE_FIXTURE is a directory
-// for failures. Two million flows: FLOWS=1000000 npm run test:property
+// FLOWS is the number of questions in each of the larger searches; SEED chooses them, SEED=random draws new
+// ones; SAVE_FIXTURE is a directory for failures. Two million flows: FLOWS=1000000 npm run test:property
 
 const questions = Number(process.env['FLOWS'] ?? 50_000);
 
@@ -17,10 +18,11 @@ const judges: Judges = {
 };
 
 function search(share: number): Search {
-  const { SEED: seed, SAVE_FIXTURE: saveTo } = process.env;
+  const { SAVE_FIXTURE: saveTo } = process.env;
+  const seed = generatorSeed(process.env);
   return {
     questions: Math.ceil(questions * share),
-    ...(seed === undefined ? {} : { seed: Number(seed) }),
+    ...(seed !== undefined && { seed }),
     ...(saveTo === undefined ? {} : { saveTo }),
   };
 }

@@ -1,6 +1,7 @@
 import { seededRandom, shuffled } from '../../api-server/random.ts';
 import { caseStates } from '../../support/cases.ts';
 import type { ConformanceCase } from '../../support/cases.ts';
+import { generatorSeed } from '../../support/generator-seed.ts';
 import { enforcingNodes } from './placement.ts';
 import type { Job } from './run-case.ts';
 import type { Mode } from './rig.ts';
@@ -23,16 +24,15 @@ const perTopic = modes.length;
 
 /**
  * Reads what is wanted: `KERNEL_CASES` is `all`, or topics and cases separated by commas; without it a sample is drawn
- * by `SEED`, or else by the day. In a sample each case runs on one kind of node.
+ * by `SEED`. In a sample each case runs on one kind of node.
  *
  * @throws Error when nothing is selected.
  */
 export function selectCases(
   all: readonly ConformanceCase[],
   env: Readonly<Record<string, string | undefined>>,
-  today: Date,
 ): Selection {
-  const { KERNEL_CASES: wanted, SEED: given } = env;
+  const { KERNEL_CASES: wanted } = env;
   if (wanted !== undefined) {
     const names = wanted.split(',');
     const chosen = all.filter(
@@ -42,8 +42,7 @@ export function selectCases(
     const cases = chosen.map((conformanceCase) => ({ conformanceCase, modes }));
     return { title: `KERNEL_CASES=${wanted}`, complete: wanted === 'all', cases };
   }
-  const seed = given === undefined ? Number(today.toISOString().slice(0, 10).replaceAll('-', '')) : Number(given);
-  if (!Number.isInteger(seed)) throw new Error(`SEED must be a whole number: ${given ?? ''}`);
+  const seed = generatorSeed(env) ?? Math.trunc(Math.random() * 2 ** 31);
   return { title: `SEED=${String(seed)}`, complete: false, cases: drawSample(all, seed) };
 }
 
