@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -39,18 +40,9 @@ test('core dumps are off and messages are in English', async () => {
   expect(await readFile(`${directory}/seen`, 'utf8')).toBe('0\nC\n');
 });
 
-test('a launcher can be left out', async () => {
-  await expect(scripted('exit 0', { launcher: [] }).run(transaction)).resolves.toBeUndefined();
-});
-
-test.each([
-  { name: 'by the shell', options: { command: ['no-such-nft'] } },
-  { name: 'by a launcher', options: { command: ['no-such-nft'], launcher: ['/usr/bin/env'] } },
-  { name: 'by node', options: { command: ['no-such-nft'], launcher: [] } },
-])('a missing program is told $name', async ({ options }) => {
-  await expect(new NftProcess({ ...options, directory }).run(transaction)).rejects.toMatchObject({
-    code: 'nft-missing',
-  });
+test('a missing program is told', async () => {
+  const nft = new NftProcess({ command: ['no-such-nft'], directory });
+  await expect(nft.run(transaction)).rejects.toMatchObject({ code: 'nft-missing' });
 });
 
 test('an nft that dies by a signal has crashed', async () => {
@@ -153,6 +145,38 @@ test('an nft that floods its error output is cut off', async () => {
   expect(error).toBeInstanceOf(NftError);
   expect((error as NftError).stderr).toHaveLength(64 * 1024);
   expect((error as NftError).message.length).toBeLessThan(2000);
+});
+
+test('a shell that was ended between two calls is started again, and one that ends within a call fails it', async () => {
+  const nft = scripted(`echo $PPID > ${directory}/shell; [ ! -e ${directory}/end ] || kill -KILL $PPID`);
+  await nft.run(transaction);
+  const shell = Number(await readFile(`${directory}/shell`, 'utf8'));
+  await nft.run(transaction);
+  expect(Number(await readFile(`${directory}/shell`, 'utf8'))).toBe(shell);
+  process.kill(shell, 'SIGKILL');
+  await expect.poll(() => existsSync(`/proc/${shell}`)).toBe(false);
+  await nft.run(transaction);
+  expect(Number(await readFile(`${directory}/shell`, 'utf8'))).not.toBe(shell);
+  await writeFile(`${directory}/end`, '');
+  await expect(nft.run(transaction)).rejects.toMatchObject({
+    code: 'crashed',
+    message: expect.stringMatching(/shell/),
+  });
+  await rm(`${directory}/end`);
+  await expect(nft.run(transaction)).resolves.toBeUndefined();
+});
+
+test('words reach the program as they are', async () => {
+  const words = ["it's", '$HOME', '`id`', '"', '\\', ' a  b ', '*', ''];
+  const command = ['/bin/sh', '-c', `for word; do echo "<$word>"; done > ${directory}/seen`, 'nft', ...words];
+  await new NftProcess({ command, directory }).run(transaction);
+  const seen = (await readFile(`${directory}/seen`, 'utf8')).split('\n');
+  expect(seen.slice(0, words.length)).toEqual(words.map((word) => `<${word}>`));
+});
+
+test('output that looks like the end of a call is output', async () => {
+  const nft = scripted('printf "nftables v1.0.6\\n0123456789abcdef0123456789abcdef 0\\n"; sleep 0.02; printf "more"');
+  expect(await nft.version()).toBe('nftables v1.0.6\n0123456789abcdef0123456789abcdef 0\nmore');
 });
 
 test('calls never overlap', async () => {

@@ -1,16 +1,16 @@
 /** Executor over the nft program: `nft -j -f FILE`, FILE in a private directory on tmpfs. */
-import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import { compareVersion, formatVersion, parseVersion } from './capability.ts';
 import type { Listing } from './decode.ts';
 import { encodePieces } from './encode.ts';
 import { decodeMap, decodeSet, readListing } from './decode.ts';
 import { NftError, classifyStderr } from './errors.ts';
 import type { CallOptions, Executor, ListOptions } from './executor.ts';
+import { Launcher } from './launcher.ts';
+import type { Finished, Unfinished } from './launcher.ts';
 import type { ListTarget, NamedMap, NamedSet, ObjectRef, TableRef } from './grammar.ts';
 import type { Transaction } from './transaction.ts';
 import { nameProblem } from './validate.ts';
@@ -23,24 +23,10 @@ export interface NftProcessOptions {
   readonly directory?: string;
   /** After this time nft is killed and the call fails with `timeout`. Default 30,000. */
   readonly timeoutMs?: number;
-  /**
-   * What the command is started by. Default: a shell that switches core dumps off and then becomes the command.
-   * An empty list starts the command itself.
-   */
-  readonly launcher?: readonly string[];
 }
 
-/** What a finished nft left behind. */
-interface Finished {
-  readonly exitCode: number;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-}
-
-const defaultLauncher = ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'] as const;
 /** Characters of a transaction that are encoded and written at once. */
 const pieceLength = 256 * 1024;
-const maxStderrBytes = 64 * 1024;
 const maxMessageLength = 1000;
 /** The first nft whose sets make older ones crash. */
 const newFormat = [1, 1, 2] as const;
@@ -52,14 +38,13 @@ const missingProgram = /not found|No such file or directory/;
  */
 export class NftProcess implements Executor {
   readonly #command: readonly string[];
-  readonly #launcher: readonly string[];
+  readonly #launcher = new Launcher();
   readonly #timeoutMs: number;
   #directory: string | undefined;
   #lane: Promise<unknown> = Promise.resolve();
 
   constructor(options: NftProcessOptions = {}) {
     this.#command = options.command ?? ['nft'];
-    this.#launcher = options.launcher ?? defaultLauncher;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#directory = options.directory;
   }
@@ -160,9 +145,14 @@ export class NftProcess implements Executor {
   }
 
   async #start(args: readonly string[], options: CallOptions): Promise<Finished> {
-    const [file, ...rest] = [...this.#launcher, ...this.#command, ...args];
-    if (file === undefined) throw new NftError('the command is empty', { code: 'nft-missing' });
-    return await runProgram(file, rest, this.#timeoutMs, options.signal);
+    if (this.#command.length === 0) throw new NftError('the command is empty', { code: 'nft-missing' });
+    const { signal } = options;
+    const ended = await this.#launcher.run([...this.#command, ...args], { timeoutMs: this.#timeoutMs, signal });
+    if ('why' in ended) throw unfinished(ended, this.#timeoutMs, signal);
+    // 255 is how `ip netns exec` reports its own failure.
+    if (ended.exitCode <= 128 || ended.exitCode === 255) return ended;
+    const how = ended.signal ?? `exit code ${ended.exitCode}`;
+    throw new NftError(`nft was ended by ${how}`, { code: 'crashed', stderr: ended.stderr });
   }
 
   /**
@@ -197,6 +187,22 @@ async function writePieces(file: string, pieces: Iterable<string>): Promise<void
   }
 }
 
+/** Of a call that was not let run to its end, or could not begin. */
+function unfinished({ why, stderr, cause }: Unfinished, timeoutMs: number, signal: AbortSignal | undefined): Error {
+  if (why === 'aborted') return signal?.reason as Error;
+  if (why === 'timeout') return new NftError(`nft did not end within ${timeoutMs} ms`, { code: 'timeout', stderr });
+  const code = startCode(cause);
+  return code === 'unknown'
+    ? new NftError('the shell that runs nft was ended', { code: 'crashed', stderr, cause })
+    : new NftError('/bin/sh cannot be started', { code, cause });
+}
+
+function startCode(error: NodeJS.ErrnoException | undefined): 'nft-missing' | 'permission' | 'unknown' {
+  const code = error?.code;
+  if (code === 'ENOENT') return 'nft-missing';
+  return code === 'EACCES' || code === 'EPERM' ? 'permission' : 'unknown';
+}
+
 function ignore(): void {}
 
 async function firstWritable(directories: readonly string[]): Promise<string> {
@@ -228,77 +234,4 @@ function failure(finished: Finished): NftError {
 function commandIndex(stderr: string): number | undefined {
   const index = /Parsing command array at index (\d+) failed/.exec(stderr)?.[1];
   return index === undefined ? undefined : Number(index) - 1;
-}
-
-async function runProgram(
-  file: string,
-  args: readonly string[],
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<Finished> {
-  const { promise, resolve, reject } = Promise.withResolvers<Finished>();
-  // A process group of its own, so that a command that forks can be killed whole.
-  const child = spawn(file, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C' },
-    detached: true,
-  });
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  let stderrBytes = 0;
-  let timedOut = false;
-
-  const kill = (): void => {
-    if (child.pid === undefined) return;
-    try {
-      process.kill(-child.pid, 'SIGKILL');
-    } catch (error) {
-      // ESRCH: it ended by itself in the meantime, `close` follows.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') reject(unexpected(error));
-    }
-  };
-  const timer = setTimeout(() => {
-    timedOut = true;
-    kill();
-  }, timeoutMs);
-  signal?.addEventListener('abort', kill, { once: true });
-
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => {
-    if (stderrBytes < maxStderrBytes) stderr.push(chunk);
-    stderrBytes += chunk.length;
-  });
-  child.stdout.on('error', (error) => reject(unexpected(error)));
-  child.stderr.on('error', (error) => reject(unexpected(error)));
-  child.on('error', (cause) => reject(new NftError(`${file} cannot be started`, { code: startCode(cause), cause })));
-  child.on('close', (exitCode, killedBy) => {
-    const stderrText = Buffer.concat(stderr).toString('utf8', 0, maxStderrBytes);
-    // 129-254 is how a shell reports a signal; 255 is how `ip netns exec` reports its own failure.
-    const ended = exitCode !== null && (exitCode <= 128 || exitCode === 255);
-    if (ended) resolve({ exitCode, stdout: Buffer.concat(stdout), stderr: stderrText });
-    else if (signal?.aborted === true) reject(signal.reason as Error);
-    else if (timedOut)
-      reject(new NftError(`nft did not end within ${timeoutMs} ms`, { code: 'timeout', stderr: stderrText }));
-    else {
-      const how = killedBy ?? `exit code ${exitCode}`;
-      reject(new NftError(`nft was ended by ${how}`, { code: 'crashed', stderr: stderrText }));
-    }
-  });
-
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', kill);
-  }
-}
-
-function startCode(error: Error): 'nft-missing' | 'permission' | 'unknown' {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return 'nft-missing';
-  return code === 'EACCES' || code === 'EPERM' ? 'permission' : 'unknown';
-}
-
-function unexpected(cause: unknown): NftError {
-  return new NftError('the connection to nft broke', { code: 'unknown', cause });
 }

@@ -1,0 +1,208 @@
+/** Starts one command after another from a small process: to fork costs time by the memory of the process that forks. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import process from 'node:process';
+
+/** What a command that has ended left behind. */
+export interface Finished {
+  readonly exitCode: number;
+  /** The name of the signal that ended it, if the exit code says so as a shell does: 128 and the signal's number. */
+  readonly signal: string | undefined;
+  readonly stdout: Buffer;
+  /** Its beginning, at most 64 KiB. */
+  readonly stderr: string;
+}
+
+/** A command that did not end by itself, and what it had said. */
+export interface Unfinished {
+  /** `lost`: the shell ended, or there is none; `cause` is what the system said of it, if it did. */
+  readonly why: 'timeout' | 'aborted' | 'lost';
+  readonly stderr: string;
+  readonly cause?: Error;
+}
+
+/** How long and until when a command may run. */
+export interface LaunchOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const maxStderrBytes = 64 * 1024;
+/**
+ * Both streams end with the mark, so that what the command has written is known to have come whole. What the shell itself
+ * has to say of signals is left out.
+ */
+const script = `ulimit -c 0
+exec 3>&2 2>/dev/null
+while IFS= read -r line; do
+  (eval "exec $line") </dev/null 2>&3 3>&-
+  status=$?
+  printf '%s %s\\n' "$1" "$status"
+  printf '%s\\n' "$1" >&3
+done`;
+
+/**
+ * A shell, started with the first command and again when it was lost, that runs a command line at a time: without core
+ * dumps, in English, with nothing to read. It ends with the process that owns it, behind a command that runs. Calls must
+ * not overlap.
+ */
+export class Launcher {
+  #shell: Shell | undefined;
+
+  /** Runs a command to its end; what is left of it and its children is killed when it takes too long. */
+  async run(command: readonly string[], options: LaunchOptions): Promise<Finished | Unfinished> {
+    if (options.signal?.aborted === true) return { why: 'aborted', stderr: '' };
+    if (this.#shell?.lost !== false) this.#shell = new Shell();
+    return await this.#shell.run(command.map(quoted).join(' '), options);
+  }
+}
+
+class Shell {
+  readonly #mark = randomBytes(16).toString('hex');
+  readonly #child: ChildProcess;
+  #failed: Error | undefined;
+  #lost = false;
+
+  constructor() {
+    // A process group of its own, so that a command that forks can be killed whole.
+    this.#child = spawn('/bin/sh', ['-c', script, 'sh', this.#mark], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C' },
+      detached: true,
+    });
+    this.#child.on('error', (error) => this.#lose(error));
+    this.#child.on('close', () => this.#lose());
+    for (const stream of this.#child.stdio) stream?.on('error', (error: Error) => this.#lose(error));
+    this.#idle(true);
+  }
+
+  /** It cannot take another command. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  async run(line: string, { timeoutMs, signal }: LaunchOptions): Promise<Finished | Unfinished> {
+    const { stdin, stdout, stderr } = this.#child;
+    const output = new Output(`${this.#mark} `);
+    const errors = new Output(this.#mark, maxStderrBytes);
+    let why: Unfinished['why'] = 'lost';
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = (reason: Unfinished['why']): void => {
+      why = reason;
+      this.#kill();
+    };
+    const onAbort = (): void => stop('aborted');
+    const onClose = (): void => resolve();
+    const onOutput = (chunk: Buffer): void => take(output, chunk);
+    const onErrors = (chunk: Buffer): void => take(errors, chunk);
+    const take = (stream: Output, chunk: Buffer): void => {
+      stream.push(chunk);
+      if (output.ended !== undefined && errors.ended !== undefined) resolve();
+    };
+    const timer = setTimeout(() => stop('timeout'), timeoutMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    stdout?.on('data', onOutput);
+    stderr?.on('data', onErrors);
+    this.#child.once('close', onClose);
+    this.#child.once('error', onClose);
+    this.#idle(false);
+    try {
+      stdin?.write(`${line}\n`);
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      stdout?.off('data', onOutput);
+      stderr?.off('data', onErrors);
+      this.#child.off('close', onClose);
+      this.#child.off('error', onClose);
+      this.#idle(true);
+    }
+    const said = errors.text().toString('utf8');
+    if (output.ended === undefined || errors.ended === undefined)
+      return { why, stderr: said, ...(this.#failed !== undefined && { cause: this.#failed }) };
+    const exitCode = Number(output.ended);
+    return { exitCode, signal: signalName(exitCode), stdout: output.text(), stderr: said };
+  }
+
+  /** A shell that waits for the next command keeps no process alive. */
+  #idle(idle: boolean): void {
+    for (const handle of [this.#child, ...this.#child.stdio] as ({ ref?(): void; unref?(): void } | null)[]) {
+      if (idle) handle?.unref?.();
+      else handle?.ref?.();
+    }
+  }
+
+  #lose(error?: Error): void {
+    this.#lost = true;
+    this.#failed ??= error;
+  }
+
+  #kill(): void {
+    this.#lose();
+    if (this.#child.pid === undefined) return;
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL');
+    } catch (error) {
+      // ESRCH: it ended by itself in the meantime.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+/** Of what follows the mark: three digits and a newline. */
+const endLength = 4;
+
+/** What comes through a pipe until the line with the mark. */
+class Output {
+  readonly #mark: string;
+  readonly #limit: number;
+  readonly #chunks: Buffer[] = [];
+  #kept = 0;
+  /** The last bytes, in which the mark will stand. */
+  #tail = Buffer.alloc(0);
+  #ended: string | undefined;
+
+  constructor(mark: string, limit = Number.POSITIVE_INFINITY) {
+    this.#mark = mark;
+    this.#limit = limit;
+  }
+
+  /** What stands behind the mark; undefined before it. */
+  get ended(): string | undefined {
+    return this.#ended;
+  }
+
+  push(chunk: Buffer): void {
+    const longest = this.#mark.length + endLength;
+    if (this.#kept < this.#limit + longest) {
+      this.#chunks.push(chunk);
+      this.#kept += chunk.length;
+    }
+    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-longest)]).subarray(-longest);
+    const tail = this.#tail.toString('latin1');
+    const at = tail.lastIndexOf(this.#mark);
+    if (at >= 0 && tail.endsWith('\n')) this.#ended = tail.slice(at + this.#mark.length, -1);
+  }
+
+  /** What came before the mark, within the limit. */
+  text(): Buffer {
+    const all = Buffer.concat(this.#chunks);
+    const at = this.#ended === undefined ? -1 : all.lastIndexOf(this.#mark);
+    return (at < 0 ? all : all.subarray(0, at)).subarray(0, this.#limit);
+  }
+}
+
+/** A word of a shell's command line. Newlines are refused: the shell reads line by line. */
+function quoted(word: string): string {
+  if (/[\n\0]/.test(word)) throw new Error(`no word of a command: ${JSON.stringify(word)}`);
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function signalName(exitCode: number): string | undefined {
+  if (exitCode <= 128 || exitCode >= 255) return undefined;
+  const found = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
+  return found?.[0];
+}
