@@ -83,33 +83,35 @@ export async function findState(
 ): Promise<readonly ModelObject[] | undefined> {
   const { store, clock, logger, node, directory } = options;
   const begin = clock.now();
+  let waiting: string;
   for (;;) {
     if (signal.aborted || store.inSync(requiredKinds)) return undefined;
     const waitedMs = clock.now() - begin;
     const troubled = source.health().some(({ synced, problem }) => !synced && problem !== undefined);
+    waiting = troubled ? 'no API server answers' : 'the API server has not sent all objects yet';
     if (waitedMs >= (troubled ? troubledPatienceMs : patienceMs)) break;
     await clock.sleep(250, signal);
   }
   try {
     if ((await readDataplane(executor, { signal })).size > 0) {
-      logger.warn({}, 'no API server answers; the rules in the kernel stay as they are');
+      logger.warn({}, `${waiting}; the rules in the kernel stay as they are`);
       return undefined;
     }
   } catch (error) {
     if (signal.aborted) return undefined;
     if (!(error instanceof NftError)) throw error;
-    logger.warn({ err: error }, 'no API server answers, and the kernel cannot be read; nothing is written');
+    logger.warn({ err: error }, `${waiting}, and the kernel cannot be read; nothing is written`);
     return undefined;
   }
   const state = await readState(stateFile(directory), node);
   if (state.kind !== 'read') {
     const why = state.kind === 'absent' ? 'no objects were kept' : `the objects kept cannot be used: ${state.why}`;
-    logger.error({ directory }, `no API server answers, the kernel holds no rules, and ${why}: this node is OPEN`);
+    logger.error({ directory }, `${waiting}, the kernel holds no rules, and ${why}: this node is OPEN`);
     return undefined;
   }
   logger.warn(
     { savedAt: state.savedAt, objects: state.objects.length },
-    'no API server answers and the kernel holds no rules: enforcing the objects kept on disk; unknown pods are closed',
+    `${waiting} and the kernel holds no rules: enforcing the objects kept on disk; unknown pods are closed`,
   );
   return state.objects;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { decodeObject } from '../model/decode/object.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import type { ModelObject } from '../model/snapshot.ts';
 import { readState, writeState } from './state-file.ts';
 
@@ -65,6 +66,25 @@ describe('the file of the last good objects', () => {
     expect(readdirSync(join(directory, 'made/on/demand'))).toEqual(['objects']);
   });
 
+  test('holds what pods have in common once, and they have it in common again', async () => {
+    const path = join(directory, 'shared');
+    const [pod] = objects.filter(({ kind }) => kind === 'Pod');
+    if (pod?.kind !== 'Pod') throw new Error('no pod');
+    const twins = [
+      pod,
+      { ...pod, name: 'q', uid: 'v' },
+      { ...pod, name: 'r', uid: 'w', labels: new Map([['a', 'b']]) },
+    ];
+    await writeState(path, 'n1', twins);
+    expect(readFileSync(path, 'utf8').split('"web"')).toHaveLength(2);
+    const read = await readState(path, 'n1');
+    if (read.kind !== 'read') throw new Error(read.kind);
+    expect(read.objects).toEqual(twins);
+    const [one, two] = read.objects as readonly Endpoint[];
+    expect(one?.labels).toBe(two?.labels);
+    expect(one?.declaredPorts).toBe(two?.declaredPorts);
+  });
+
   test('is not believed when a single byte differs, when it is cut, or when it is of another node or format', async () => {
     const path = join(directory, 'damaged');
     await writeState(path, 'n1', objects);
@@ -74,7 +94,7 @@ describe('the file of the last good objects', () => {
       const read = await readState(path, node);
       return read.kind === 'unusable' ? read.why : read.kind;
     };
-    for (const at of [good.indexOf('\n') + 1, good.length - 5]) {
+    for (const at of [good.indexOf('\n') + 1, good.lastIndexOf('\n', -2) - 5, good.length - 5]) {
       const bad = Buffer.from(good);
       bad[at] = (bad[at] ?? 0) ^ 1;
       expect(await why(bad)).toContain('its hash differs');
@@ -84,7 +104,7 @@ describe('the file of the last good objects', () => {
     expect(await why('')).toContain('does not begin');
     expect(await why('null\n')).toContain('does not begin');
     expect(await why(good, 'n2')).toContain('written for node n1');
-    expect(await why(good.toString().replace('"format":1', '"format":2'))).toContain('format 2');
+    expect(await why(good.toString().replace('"format":2', '"format":1'))).toContain('format 1');
     expect(await why(good)).toBe('read');
     expect((await readState(join(directory, 'nowhere'), 'n1')).kind).toBe('absent');
   });
@@ -95,6 +115,7 @@ describe('the file of the last good objects', () => {
     expect(await writeState(path, 'n1', objects, { limitBytes: 500 })).toEqual({ kind: 'too-large', limitBytes: 500 });
     const kept = await readState(path, 'n1');
     expect(kept.kind === 'read' && kept.objects).toHaveLength(1);
+    expect(readdirSync(directory)).not.toContain('bounded.tmp');
     writeFileSync(path, Buffer.alloc(10_000));
     expect(await readState(path, 'n1', { limitBytes: 500 })).toMatchObject({ kind: 'unusable' });
   });

@@ -5,20 +5,25 @@ import { dirname, join } from 'node:path';
 import type { ModelObject } from '../model/snapshot.ts';
 
 /** Grows when objects mean something else than before: a file of another format is not used. */
-const format = 1;
+const format = 2;
 /** Largest file that is written or read. */
 const defaultLimitBytes = 128 * 1024 * 1024;
 /** Objects that are turned into text before others get a turn of the event loop. */
 const chunk = 500;
+/** What pods of one workload have in common, and most of what they weigh: written once. */
+const sharedFields = ['labels', 'namedPorts', 'declaredPorts', 'owner'] as const;
 
-/** The first line of the file: what the rest must be. */
+/** The first line of the file: whose it is. */
 interface Header {
   readonly nftpolicy: 'objects';
   readonly format: number;
   readonly node: string;
   readonly savedAt: string;
+}
+
+/** The last line: what is before it, or the file is not whole. */
+interface Seal {
   readonly objects: number;
-  readonly bytes: number;
   readonly sha256: string;
 }
 
@@ -43,39 +48,37 @@ export async function writeState(
   options: { readonly limitBytes?: number } = {},
 ): Promise<WriteResult> {
   const limitBytes = options.limitBytes ?? defaultLimitBytes;
-  const parts: string[] = [];
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for (let start = 0; start < objects.length; start += chunk) {
-    const text = objects
-      .slice(start, start + chunk)
-      .map((object) => `${JSON.stringify(toPlain(object))}\n`)
-      .join('');
-    bytes += Buffer.byteLength(text);
-    if (bytes > limitBytes) return { kind: 'too-large', limitBytes };
-    hash.update(text);
-    parts.push(text);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  const header: Header = {
-    nftpolicy: 'objects',
-    format,
-    node,
-    savedAt: new Date().toISOString(),
-    objects: objects.length,
-    bytes,
-    sha256: hash.digest('hex'),
-  };
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w', 0o600);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const write = async (text: string): Promise<void> => {
+    const data = Buffer.from(text);
+    bytes += data.length;
+    hash.update(data);
+    await file.writeFile(data);
+  };
   try {
-    await file.writeFile(`${JSON.stringify(header)}\n`);
-    for (const part of parts) await file.appendFile(part);
+    const header: Header = { nftpolicy: 'objects', format, node, savedAt: new Date().toISOString() };
+    await write(`${JSON.stringify(header)}\n`);
+    const parts = new Map<object, number>();
+    for (let start = 0; start < objects.length && bytes <= limitBytes; start += chunk) {
+      let text = '';
+      for (const object of objects.slice(start, start + chunk)) text += linesOf(object, parts);
+      await write(text);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const seal: Seal = { objects: objects.length, sha256: hash.copy().digest('hex') };
+    await write(`${JSON.stringify(seal)}\n`);
     // Without it a power cut may leave the new name on an empty file.
-    await file.sync();
+    if (bytes <= limitBytes) await file.sync();
   } finally {
     await file.close();
+  }
+  if (bytes > limitBytes) {
+    await unlink(temporary);
+    return { kind: 'too-large', limitBytes };
   }
   await rename(temporary, path);
   return { kind: 'written', bytes };
@@ -87,7 +90,7 @@ export async function readState(
   node: string,
   options: { readonly limitBytes?: number } = {},
 ): Promise<ReadResult> {
-  const limitBytes = (options.limitBytes ?? defaultLimitBytes) + 4096;
+  const limitBytes = options.limitBytes ?? defaultLimitBytes;
   let content: Buffer;
   try {
     const { size } = await stat(path);
@@ -98,18 +101,15 @@ export async function readState(
     return code === 'ENOENT' ? { kind: 'absent' } : { kind: 'unusable', why: message };
   }
   const end = content.indexOf('\n');
-  const header = end < 0 ? undefined : readHeader(content.subarray(0, end).toString('utf8'));
-  if (header === undefined) return { kind: 'unusable', why: 'it does not begin as it should' };
+  const header = end < 0 ? undefined : (readLine(content, 0, end) as Partial<Header> | null | undefined);
+  if (header?.nftpolicy !== 'objects') return { kind: 'unusable', why: 'it does not begin as it should' };
   if (header.format !== format) return { kind: 'unusable', why: `it has format ${header.format}, not ${format}` };
   if (header.node !== node) return { kind: 'unusable', why: `it was written for node ${header.node}` };
-  const body = content.subarray(end + 1);
-  const sha256 = createHash('sha256').update(body).digest('hex');
-  if (body.length !== header.bytes || sha256 !== header.sha256) {
+  const sealAt = content.lastIndexOf('\n', -2) + 1;
+  const seal = readLine(content, sealAt, content.length) as Partial<Seal> | null | undefined;
+  if (seal?.sha256 !== createHash('sha256').update(content.subarray(0, sealAt)).digest('hex'))
     return { kind: 'unusable', why: 'it is not what was written: its hash differs' };
-  }
-  const lines = body.toString('utf8').split('\n');
-  const objects = lines.filter((line) => line !== '').map((line) => fromPlain(JSON.parse(line)) as ModelObject);
-  return { kind: 'read', objects, savedAt: header.savedAt };
+  return { kind: 'read', objects: readObjects(content.subarray(end + 1, sealAt)), savedAt: String(header.savedAt) };
 }
 
 /** The file in a state directory. */
@@ -131,24 +131,57 @@ export async function removeState(path: string): Promise<boolean> {
   return removed;
 }
 
-function readHeader(line: string): Header | undefined {
+function readLine(content: Buffer, start: number, end: number): unknown {
   try {
-    const header = JSON.parse(line) as Partial<Header> | null;
-    return header?.nftpolicy === 'objects' ? (header as Header) : undefined;
+    return JSON.parse(content.toString('utf8', start, end));
   } catch {
     return undefined;
   }
 }
 
+/** An object's line, behind those of the parts that it is the first to have. */
+function linesOf(object: ModelObject, parts: Map<object, number>): string {
+  if (object.kind !== 'Pod') return `${toText(object)}\n`;
+  let before = '';
+  const pod: Record<string, unknown> = { ...object };
+  for (const field of sharedFields) {
+    const part = object[field];
+    if (part === undefined) continue;
+    let number = parts.get(part);
+    if (number === undefined) {
+      number = parts.size;
+      parts.set(part, number);
+      before += `${toText({ $part: part })}\n`;
+    }
+    pod[field] = number;
+  }
+  return `${before}${toText(pod)}\n`;
+}
+
+function readObjects(lines: Buffer): readonly ModelObject[] {
+  const parts: unknown[] = [];
+  const objects: ModelObject[] = [];
+  for (let start = 0; start < lines.length;) {
+    const end = lines.indexOf('\n', start);
+    const value = fromPlain(JSON.parse(lines.toString('utf8', start, end))) as Record<string, unknown>;
+    if ('$part' in value) parts.push(value['$part']);
+    else {
+      if (value['kind'] === 'Pod')
+        for (const field of sharedFields) if (typeof value[field] === 'number') value[field] = parts[value[field]];
+      objects.push(value as unknown as ModelObject);
+    }
+    start = end + 1;
+  }
+  return objects;
+}
+
 /** JSON knows neither maps nor large integers: both become objects with one key that no model object has. */
-function toPlain(value: unknown): unknown {
-  if (typeof value === 'bigint') return { $int: String(value) };
-  if (value instanceof Map)
-    return { $map: Array.from(value as Map<unknown, unknown>, ([key, item]) => [key, toPlain(item)]) };
-  if (value instanceof Set) return { $set: Array.from(value, toPlain) };
-  if (Array.isArray(value)) return value.map(toPlain);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toPlain(item)]));
+function toText(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'bigint') return { $int: String(item) };
+    if (item instanceof Map) return { $map: [...item] };
+    return item instanceof Set ? { $set: [...item] } : item;
+  });
 }
 
 function fromPlain(value: unknown): unknown {

@@ -6,7 +6,7 @@ import type { Refusal } from '../host/network-plugin.ts';
 export type NodeState =
   /** Objects are still being read; what was in the kernel before stays. */
   | 'syncing'
-  /** Enforced from the objects kept on disk, because no API server answers and the kernel was empty. */
+  /** Enforced from the objects kept on disk, because the API server has not sent all objects and the kernel was empty. */
   | 'cold-start'
   | 'enforcing'
   /** The node cannot be policed; nothing is written. */

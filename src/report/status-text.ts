@@ -3,7 +3,7 @@ import { renderAge, renderColumns } from './columns.ts';
 
 const stateWords: Readonly<Record<NodeState, string>> = {
   syncing: 'SYNCING: objects are still being read; what was in the kernel before stays',
-  'cold-start': 'COLD START: enforced from objects kept on disk, since no API server answers',
+  'cold-start': 'COLD START: enforced from objects kept on disk, since the API server has not sent all objects',
   enforcing: 'ENFORCING',
   refused: 'REFUSED: this node cannot be policed; nothing is written, what was in the kernel before stays',
   failing: 'FAILING: the newest rules are not in the kernel; the older ones hold',

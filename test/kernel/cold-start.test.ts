@@ -106,7 +106,7 @@ describe('an agent that starts while the API server is down', () => {
 
   test('believes no damaged file: it writes nothing and says that the node is open', async () => {
     await reboot();
-    writeFileSync(join(state, 'objects.jsonl'), '{"nftpolicy":"objects","format":1,"node":"node-1"}\n{}\n');
+    writeFileSync(join(state, 'objects.jsonl'), '{"nftpolicy":"objects","format":2,"node":"node-1"}\n{}\n');
     const agent = await launch({ waitForReady: false });
     await agent.logged(({ level, msg }) => level === 'error' && /hash differs: this node is OPEN/.test(msg));
     expect(await node.run('nft', 'list', 'tables')).not.toContain('nftpolicy');
