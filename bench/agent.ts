@@ -1,7 +1,7 @@
 // What a node's agent costs in a large cluster: the real process, in a network namespace, against the test API server
 // in a process of its own. `npm run bench -- agent` as root; PODS, POLICIES, NAMESPACES, DURATION and RATE change the
 // size. CPU seconds are of the agent alone; nft's are told apart. Nothing here is asserted.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -29,7 +29,7 @@ const print = (name: string, value: string): void => void process.stdout.write(`
 
 interface Usage {
   readonly cpu: number;
-  /** Of children that have ended: nft. */
+  /** Of what it starts: shells, and what these start. */
   readonly childCpu: number;
   readonly rssMb: number;
   readonly peakMb: number;
@@ -37,19 +37,37 @@ interface Usage {
 
 function usage(pid: number): Usage {
   if (!existsSync(`/proc/${pid}`)) throw new Error('the agent ended');
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ')
-    .map(Number);
-  const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields.slice(11, 15);
+  const { own, children } = cpuOf(pid);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const kilobytes = (key: string): number => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
   return {
-    cpu: (user + system) / 100,
-    childCpu: (childUser + childSystem) / 100,
+    cpu: own,
+    childCpu: childrenOf(pid)
+      .map(cpuOf)
+      .reduce((sum, child) => sum + child.own + child.children, children),
     rssMb: kilobytes('VmRSS') / 1024,
     peakMb: kilobytes('VmHWM') / 1024,
   };
+}
+
+/** CPU seconds of a process, and of its children that have ended; none if it has ended itself. */
+function cpuOf(pid: number): { readonly own: number; readonly children: number } {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+      .map(Number);
+    const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields.slice(11, 15);
+    return { own: (user + system) / 100, children: (childUser + childSystem) / 100 };
+  } catch {
+    return { own: 0, children: 0 };
+  }
+}
+
+function childrenOf(pid: number): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
+  );
 }
 
 interface Scrape {

@@ -1,5 +1,8 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+
+import { Launcher } from 'nftables-json';
+import type { Finished, Unfinished } from 'nftables-json';
 
 /** Output of one command that is still believable: a full routing table fits, a runaway process does not. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -15,12 +18,16 @@ export class HostError extends Error {
   /** How it ended; undefined if a signal ended it, or it did not run. */
   readonly exitCode: number | undefined;
 
-  constructor(code: HostError['code'], command: string, message: string, cause?: unknown) {
-    super(`${command}: ${message}`, cause === undefined ? undefined : { cause });
+  constructor(
+    code: HostError['code'],
+    command: string,
+    message: string,
+    facts: { readonly cause?: unknown; readonly exitCode?: number } = {},
+  ) {
+    super(`${command}: ${message}`, facts.cause === undefined ? undefined : { cause: facts.cause });
     this.code = code;
     this.command = command;
-    const status = (cause as { readonly code?: unknown } | undefined)?.code;
-    this.exitCode = typeof status === 'number' ? status : undefined;
+    this.exitCode = facts.exitCode;
   }
 }
 
@@ -32,6 +39,9 @@ export interface Commands {
   follow(command: string, args: readonly string[], onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** The shells that run commands for all. */
+const launcher = new Launcher();
+
 /**
  * Commands of the current network namespace, or of another one: `prefix` is put before every command line,
  * for instance `['nsenter', '--net=/run/netns/node1']`.
@@ -42,20 +52,12 @@ export function nodeCommands(prefix: readonly string[] = []): Commands {
     return [first, rest];
   };
   return {
-    run(command, args, options) {
+    async run(command, args, options) {
       const [file, rest] = lineOf(command, args);
-      const settings = {
-        maxBuffer: MAX_OUTPUT_BYTES,
-        timeout: TIME_LIMIT_MS,
-        killSignal: 'SIGKILL' as const,
-        ...options,
-      };
-      return new Promise((resolve, reject) => {
-        execFile(file, rest, settings, (error, stdout, stderr) => {
-          if (error === null) resolve(stdout);
-          else reject(failure(error, [file, ...rest].join(' '), stderr.trim()));
-        });
-      });
+      const limits = { timeoutMs: TIME_LIMIT_MS, maxStdoutBytes: MAX_OUTPUT_BYTES, ...options };
+      const ended = await launcher.run([file, ...rest], limits);
+      if ('why' in ended || ended.exitCode !== 0) throw runFailure(ended, file, [file, ...rest].join(' '));
+      return ended.stdout.toString('utf8');
     },
     follow(command, args, onLine, signal) {
       const [file, rest] = lineOf(command, args);
@@ -65,7 +67,7 @@ export function nodeCommands(prefix: readonly string[] = []): Commands {
         lines.on('line', onLine);
         child.on('error', (error) => {
           if (signal.aborted) resolve();
-          else reject(failure(error, [file, ...rest].join(' '), ''));
+          else reject(startFailure(error, [file, ...rest].join(' ')));
         });
         child.on('close', () => resolve());
       });
@@ -73,7 +75,33 @@ export function nodeCommands(prefix: readonly string[] = []): Commands {
   };
 }
 
-function failure(error: Error & { code?: unknown }, line: string, stderr: string): HostError {
-  if (error.code === 'ENOENT') return new HostError('command-missing', line, 'not found: install it', error);
-  return new HostError('command-failed', line, stderr === '' ? error.message : stderr, error);
+const notFound = 'not found: install it';
+
+function runFailure(ended: Finished | Unfinished, file: string, line: string): HostError {
+  if ('why' in ended) {
+    const whys = {
+      timeout: `did not end within ${TIME_LIMIT_MS} ms`,
+      aborted: 'was ended: no longer needed',
+      flood: `printed more than ${MAX_OUTPUT_BYTES} bytes`,
+      lost: 'the shell that runs it was ended',
+    };
+    return new HostError(
+      'command-failed',
+      line,
+      whys[ended.why],
+      ended.cause === undefined ? {} : { cause: ended.cause },
+    );
+  }
+  const { exitCode, signal } = ended;
+  const said = ended.stderr.trim();
+  if (signal !== undefined) return new HostError('command-failed', line, said === '' ? `ended by ${signal}` : said);
+  // The shell's own words for what `exec` did not find.
+  if (exitCode === 127 && said.endsWith(`exec: ${file}: not found`))
+    return new HostError('command-missing', line, notFound, { exitCode });
+  return new HostError('command-failed', line, said === '' ? `ended with ${exitCode}` : said, { exitCode });
+}
+
+function startFailure(error: Error & { code?: unknown }, line: string): HostError {
+  if (error.code === 'ENOENT') return new HostError('command-missing', line, notFound, { cause: error });
+  return new HostError('command-failed', line, error.message, { cause: error });
 }

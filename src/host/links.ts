@@ -173,6 +173,6 @@ function parseRows<T>(command: string, text: string, schema: z.ZodType<T>): T[] 
     const rows = z.array(z.looseObject({})).parse(JSON.parse(text));
     return rows.filter((row) => Object.keys(row).length > 0).map((row) => schema.parse(row));
   } catch (cause) {
-    throw new HostError('output-unreadable', command, 'printed something that is not the JSON we know', cause);
+    throw new HostError('output-unreadable', command, 'printed something that is not the JSON we know', { cause });
   }
 }

@@ -95,12 +95,9 @@ export function parseNamespaceIds(text: string): ReadonlyMap<number, string | un
     const rows = text.trim() === '' ? [] : schema.parse(JSON.parse(text));
     return new Map(rows.flatMap(({ nsid, name }) => (nsid === undefined ? [] : [[nsid, name] as const])));
   } catch (cause) {
-    throw new HostError(
-      'output-unreadable',
-      'ip -j netns list-id',
-      'printed something that is not the JSON we know',
+    throw new HostError('output-unreadable', 'ip -j netns list-id', 'printed something that is not the JSON we know', {
       cause,
-    );
+    });
   }
 }
 

@@ -17,8 +17,8 @@ export interface Finished {
 
 /** A command that did not end by itself, and what it had said. */
 export interface Unfinished {
-  /** `lost`: the shell ended, or there is none; `cause` is what the system said of it, if it did. */
-  readonly why: 'timeout' | 'aborted' | 'lost';
+  /** `flood`: it printed too much. `lost`: its shell ended, or there is none; `cause` is what the system said of it. */
+  readonly why: 'timeout' | 'aborted' | 'flood' | 'lost';
   readonly stderr: string;
   readonly cause?: Error;
 }
@@ -26,6 +26,8 @@ export interface Unfinished {
 /** How long and until when a command may run. */
 export interface LaunchOptions {
   readonly timeoutMs: number;
+  /** Of standard output. Default: without limit. */
+  readonly maxStdoutBytes?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,6 +38,8 @@ const maxStderrBytes = 64 * 1024;
  */
 const script = `ulimit -c 0
 exec 3>&2 2>/dev/null
+nl='
+'
 while IFS= read -r line; do
   (eval "exec $line") </dev/null 2>&3 3>&-
   status=$?
@@ -44,21 +48,28 @@ while IFS= read -r line; do
 done`;
 
 /**
- * A shell, started with the first command and again when it was lost, that runs a command line at a time: without core
- * dumps, in English, with nothing to read. It ends with the process that owns it, behind a command that runs. Calls must
- * not overlap.
+ * Runs commands without core dumps, in English, with nothing to read. Each goes to a shell that is idle, or a new one;
+ * shells end with the process that owns them, behind a command that runs.
  */
 export class Launcher {
-  #shell: Shell | undefined;
+  readonly #idle: Shell[] = [];
 
-  /** Runs a command to its end; what is left of it and its children is killed when it takes too long. */
+  /** Runs a command to its end; what is left of it and its children is killed when it takes too long or prints too much. */
   async run(command: readonly string[], options: LaunchOptions): Promise<Finished | Unfinished> {
     if (options.signal?.aborted === true) return { why: 'aborted', stderr: '' };
-    if (this.#shell?.lost !== false) this.#shell = new Shell();
-    return await this.#shell.run(command.map(quoted).join(' '), options);
+    const shell = this.#takeShell();
+    const ended = await shell.run(command.map(quoted).join(' '), options);
+    if (!shell.lost) this.#idle.push(shell);
+    return ended;
+  }
+
+  #takeShell(): Shell {
+    for (let shell = this.#idle.pop(); shell !== undefined; shell = this.#idle.pop()) if (!shell.lost) return shell;
+    return new Shell();
   }
 }
 
+/** Runs one command at a time. */
 class Shell {
   readonly #mark = randomBytes(16).toString('hex');
   readonly #child: ChildProcess;
@@ -83,7 +94,8 @@ class Shell {
     return this.#lost;
   }
 
-  async run(line: string, { timeoutMs, signal }: LaunchOptions): Promise<Finished | Unfinished> {
+  async run(line: string, options: LaunchOptions): Promise<Finished | Unfinished> {
+    const { timeoutMs, maxStdoutBytes = Number.POSITIVE_INFINITY, signal } = options;
     const { stdin, stdout, stderr } = this.#child;
     const output = new Output(`${this.#mark} `);
     const errors = new Output(this.#mark, maxStderrBytes);
@@ -99,7 +111,8 @@ class Shell {
     const onErrors = (chunk: Buffer): void => take(errors, chunk);
     const take = (stream: Output, chunk: Buffer): void => {
       stream.push(chunk);
-      if (output.ended !== undefined && errors.ended !== undefined) resolve();
+      if (output.length > maxStdoutBytes) stop('flood');
+      else if (output.ended !== undefined && errors.ended !== undefined) resolve();
     };
     const timer = setTimeout(() => stop('timeout'), timeoutMs);
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -121,7 +134,7 @@ class Shell {
       this.#idle(true);
     }
     const said = errors.text().toString('utf8');
-    if (output.ended === undefined || errors.ended === undefined)
+    if (why !== 'lost' || output.ended === undefined || errors.ended === undefined)
       return { why, stderr: said, ...(this.#failed !== undefined && { cause: this.#failed }) };
     const exitCode = Number(output.ended);
     return { exitCode, signal: signalName(exitCode), stdout: output.text(), stderr: said };
@@ -161,6 +174,7 @@ class Output {
   readonly #limit: number;
   readonly #chunks: Buffer[] = [];
   #kept = 0;
+  #length = 0;
   /** The last bytes, in which the mark will stand. */
   #tail = Buffer.alloc(0);
   #ended: string | undefined;
@@ -175,7 +189,13 @@ class Output {
     return this.#ended;
   }
 
+  /** Bytes so far. */
+  get length(): number {
+    return this.#length;
+  }
+
   push(chunk: Buffer): void {
+    this.#length += chunk.length;
     const longest = this.#mark.length + endLength;
     if (this.#kept < this.#limit + longest) {
       this.#chunks.push(chunk);
@@ -195,10 +215,9 @@ class Output {
   }
 }
 
-/** A word of a shell's command line. Newlines are refused: the shell reads line by line. */
+/** A word of a shell's command line, which is one line. */
 function quoted(word: string): string {
-  if (/[\n\0]/.test(word)) throw new Error(`no word of a command: ${JSON.stringify(word)}`);
-  return `'${word.replaceAll("'", `'\\''`)}'`;
+  return `'${word.replaceAll("'", `'\\''`).replaceAll('\n', `'"$nl"'`)}'`;
 }
 
 function signalName(exitCode: number): string | undefined {

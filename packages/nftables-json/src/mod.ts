@@ -20,6 +20,8 @@ export type { Listing, Metainfo } from './decode.ts';
 export type { CallOptions, Executor, ListOptions, TableReader } from './executor.ts';
 export { NftProcess } from './nft-process.ts';
 export type { NftProcessOptions } from './nft-process.ts';
+export { Launcher } from './launcher.ts';
+export type { Finished, LaunchOptions, Unfinished } from './launcher.ts';
 export {
   NftError,
   classifyStderr,
