@@ -63,7 +63,8 @@ export async function writeState(
     const header: Header = { nftpolicy: 'objects', format, node, savedAt: new Date().toISOString() };
     await write(`${JSON.stringify(header)}\n`);
     const parts = new Map<object, number>();
-    for (let start = 0; start < objects.length && bytes <= limitBytes; start += chunk) {
+    for (let start = 0; start < objects.length; start += chunk) {
+      if (bytes > limitBytes) break;
       let text = '';
       for (const object of objects.slice(start, start + chunk)) text += linesOf(object, parts);
       await write(text);

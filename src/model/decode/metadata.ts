@@ -134,6 +134,9 @@ function decodeTime(raw: unknown, path: FieldPath, findings: Findings): number {
   return 0;
 }
 
+/** Labels without a finding of maps that cannot change: sources give the same map to all pods that have it. */
+const knownLabels = new WeakMap<RawObject, Labels>();
+
 /**
  * Reads labels. `undefined`: some value is no text. Guessing one could turn a NotIn, so the caller must not use
  * the object. Texts the API server would refuse are kept: they compare like any other.
@@ -145,12 +148,16 @@ export function decodeLabels(raw: unknown, findings: Findings): Labels | undefin
     wrongType(path, 'a map of label keys to texts', raw, ignored, findings);
     return undefined;
   }
+  const known = knownLabels.get(raw);
+  if (known !== undefined) return known;
   const labels = new Map<string, string>();
   let valid = true;
+  let flawless = true;
   for (const [key, rawValue] of Object.entries(raw)) {
     const value = rawValue ?? '';
     if (typeof value !== 'string') {
       valid = false;
+      flawless = false;
       findings.error(
         'D114',
         [...path, key],
@@ -160,6 +167,7 @@ export function decodeLabels(raw: unknown, findings: Findings): Labels | undefin
       continue;
     }
     if (!isLabelKey(key) || !isLabelValue(value)) {
+      flawless = false;
       findings.warning(
         isLabelKey(key) ? 'D114' : 'D113',
         [...path, key],
@@ -169,5 +177,6 @@ export function decodeLabels(raw: unknown, findings: Findings): Labels | undefin
     }
     labels.set(key, value);
   }
+  if (flawless && Object.isFrozen(raw)) knownLabels.set(raw, labels);
   return valid ? labels : undefined;
 }

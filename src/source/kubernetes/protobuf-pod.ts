@@ -1,6 +1,6 @@
 import type { WireObject } from './codec.ts';
 import { FrameError } from './codec.ts';
-import { boolean, list, message, number, shape, stringMap, text } from './protobuf-reader.ts';
+import { boolean, list, message, number, shape, sharedStringMap, stringMap, text } from './protobuf-reader.ts';
 import type { Message, Reader, TakeField } from './protobuf-reader.ts';
 
 /** `Time` as the text that JSON has for it. */
@@ -23,7 +23,7 @@ const metadata = shape({
   6: text('resourceVersion'),
   8: time('creationTimestamp'),
   9: time('deletionTimestamp'),
-  11: stringMap('labels'),
+  11: sharedStringMap('labels', 11),
   13: list('ownerReferences', ownerReference),
 });
 const containerPort = shape({ 1: text('name'), 3: number('containerPort'), 4: text('protocol') });

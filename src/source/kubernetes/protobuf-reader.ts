@@ -1,11 +1,12 @@
 import { FrameError } from './codec.ts';
+import { Recent } from './recent.ts';
 
 /** What a message's fields become. */
 export type Message = Record<string, unknown>;
 
 /**
  * Takes one field: a number comes as `value`; anything else lies between the reader's position and `end`. What it does
- * not read is skipped.
+ * not read is skipped; it may read on, up to the end of the message.
  */
 export type TakeField = (into: Message, value: number, reader: Reader, end: number) => void;
 
@@ -19,6 +20,8 @@ export type Shape = ReadonlyMap<number, TakeField>;
 export class Reader {
   at: number;
   readonly bytes: Buffer;
+  /** Where the message that is being read ends. */
+  #end = 0;
 
   constructor(bytes: Buffer, at = 0) {
     this.bytes = bytes;
@@ -27,6 +30,8 @@ export class Reader {
 
   /** Reads the message that ends at `end`. */
   message(end: number, shape: Shape, into: Message = {}): Message {
+    const outer = this.#end;
+    this.#end = end;
     while (this.at < end) {
       const tag = this.#varint(end);
       const take = shape.get(Math.floor(tag / 8));
@@ -44,7 +49,7 @@ export class Reader {
           const stop = this.at + length;
           if (stop > end) throw new FrameError('protobuf: a value is longer than its message');
           take?.(into, 0, this, stop);
-          this.at = stop;
+          if (this.at < stop) this.at = stop;
           break;
         }
         case 5:
@@ -54,7 +59,26 @@ export class Reader {
           throw new FrameError(`protobuf: wire type ${tag % 8}`);
       }
     }
+    this.#end = outer;
     return into;
+  }
+
+  /** Where the run of fields with this tag, one byte, ends that goes on at `at`. */
+  runEnd(at: number, tag: number): number {
+    const back = this.at;
+    this.at = at;
+    while (this.at < this.#end && this.bytes[this.at] === tag) {
+      this.at += 1;
+      this.#skip(this.#varint(this.#end), this.#end);
+    }
+    const end = this.at;
+    this.at = back;
+    return end;
+  }
+
+  /** The bytes up to `end`, one character each. */
+  key(end: number): string {
+    return this.bytes.toString('latin1', this.at, end);
   }
 
   /** UTF-8 text up to `end`, detached from the bytes. */
@@ -131,5 +155,38 @@ export function stringMap(name: string): TakeField {
     const map = (into[name] ??= Object.create(null) as Message) as Record<string, string>;
     const { key, value } = reader.message(end, entry, { key: '', value: '' }) as { key: string; value: string };
     map[key] = value;
+  };
+}
+
+/** Lists come in the order of names: what is alike comes close together. */
+const mapsKept = 1_000;
+
+/**
+ * A `map<string, string>` of field `number`, at most 15. Entries that stand together, as servers write them, are looked
+ * up by their bytes: the same bytes give the same frozen map, which saves most of the reading where most maps are alike.
+ */
+export function sharedStringMap(name: string, number: number): TakeField {
+  const takeEntry = stringMap(name);
+  const entries = shape({ [number]: takeEntry });
+  const tag = number * 8 + 2;
+  const seen = new Recent<Message>(mapsKept);
+  return (into, value, reader, end) => {
+    const before = into[name];
+    if (before !== undefined) {
+      if (Object.isFrozen(before)) into[name] = Object.assign(Object.create(null) as Message, before);
+      takeEntry(into, value, reader, end);
+      return;
+    }
+    const runEnd = reader.runEnd(end, tag);
+    // The first length stands before the bytes.
+    const key = `${end - reader.at} ${reader.key(runEnd)}`;
+    let map = seen.find(key);
+    if (map === undefined) {
+      takeEntry(into, value, reader, end);
+      reader.at = end;
+      map = seen.add(key, Object.freeze(reader.message(runEnd, entries, into)[name]) as Message);
+    }
+    into[name] = map;
+    reader.at = runEnd;
   };
 }

@@ -4,6 +4,10 @@ import type { LabelSelector } from '../../model/label-selector.ts';
 import type { NetworkPolicy, PolicyPeer, PolicyRule, PolicySection } from '../../model/policy.ts';
 import type { NamedPort } from '../../model/port.ts';
 import type { ModelObject } from '../../model/snapshot.ts';
+import { Recent } from './recent.ts';
+
+/** Distinct values of each kind that are remembered. */
+const limit = 20_000;
 
 /**
  * Gives objects that say the same thing the same value: pods of one Deployment share labels, ports and owner, policies
@@ -11,13 +15,15 @@ import type { ModelObject } from '../../model/snapshot.ts';
  * forgotten, so that the tables stay bounded while pods come and go.
  */
 export class Sharing {
-  readonly #labels = new Recent<Labels>();
-  readonly #ports = new Recent<Ports>();
-  readonly #owners = new Recent<NonNullable<Endpoint['owner']>>();
-  readonly #texts = new Recent<string>();
-  readonly #selectors = new Recent<LabelSelector>();
-  readonly #peers = new Recent<PolicyPeer>();
-  readonly #policyPorts = new Recent<PolicyRule['ports']>();
+  readonly #labels = new Recent<Labels>(limit);
+  /** Those that were given out: known without looking at what they say. */
+  readonly #sharedLabels = new WeakSet<Labels>();
+  readonly #ports = new Recent<Ports>(limit);
+  readonly #owners = new Recent<NonNullable<Endpoint['owner']>>(limit);
+  readonly #texts = new Recent<string>(limit);
+  readonly #selectors = new Recent<LabelSelector>(limit);
+  readonly #peers = new Recent<PolicyPeer>(limit);
+  readonly #policyPorts = new Recent<PolicyRule['ports']>(limit);
 
   /** The same object, or one of equal content that shares its parts. */
   share(object: ModelObject): ModelObject {
@@ -29,10 +35,17 @@ export class Sharing {
       ...object,
       ...ports,
       namespace: this.#texts.get(object.namespace, object.namespace) as Endpoint['namespace'],
-      labels: this.#labels.get(labelsKey(labels), labels),
+      labels: this.#shareLabels(labels),
       ...(node !== undefined && { node: this.#texts.get(node, node) as NonNullable<Endpoint['node']> }),
       ...(owner !== undefined && { owner: this.#owners.get(`${owner.kind}/${owner.name}`, owner) }),
     };
+  }
+
+  #shareLabels(labels: Labels): Labels {
+    if (this.#sharedLabels.has(labels)) return labels;
+    const shared = this.#labels.get(labelsKey(labels), labels);
+    this.#sharedLabels.add(shared);
+    return shared;
   }
 
   #sharePolicy(policy: NetworkPolicy): NetworkPolicy {
@@ -70,26 +83,6 @@ interface Ports {
   readonly namedPorts: readonly NamedPort[];
   readonly declaredPorts: readonly DeclaredPort[];
 }
-
-/** Values seen lately: at least the last `limit` distinct ones, at most twice as many. */
-class Recent<T> {
-  #young = new Map<string, T>();
-  #old = new Map<string, T>();
-
-  get(key: string, value: T): T {
-    const young = this.#young.get(key);
-    if (young !== undefined) return young;
-    const known = this.#old.get(key) ?? value;
-    if (this.#young.size >= limit) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(key, known);
-    return known;
-  }
-}
-
-const limit = 20_000;
 
 /** Keys and values of valid labels hold no control characters; for others it is still injective, by their lengths. */
 function labelsKey(labels: Labels): string {
