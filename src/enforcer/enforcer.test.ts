@@ -103,6 +103,11 @@ async function apply(enforcer: Enforcer, ruleset: Ruleset): Promise<void> {
   await enforcer.idle();
 }
 
+/** Lets the enforcer come to rest. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+}
+
 async function expectEqual(executor: Executor, ruleset: Ruleset): Promise<void> {
   expect(plan(await readDataplane(executor), ruleset)).toEqual([]);
 }
@@ -362,6 +367,39 @@ describe('the enforcer', () => {
     call();
     await expect.poll(() => enforcer.status().driftRepaired).toBe(1);
     await expectEqual(executor, routedRuleset());
+  });
+
+  test('looks the more seldom the longer a look takes', async () => {
+    const executor = new PickyExecutor();
+    const clock = new TestClock();
+    const watcher: Watcher = {
+      healthy: true,
+      start: () => undefined,
+      willWrite: () => undefined,
+      didWrite: () => undefined,
+      close: async () => await Promise.resolve(),
+    };
+    let looks = 0;
+    const list = executor.list.bind(executor);
+    executor.list = async (table, options) => {
+      if (table.family === 'inet') {
+        looks++;
+        clock.advance(4_000);
+      }
+      return await list(table, options);
+    };
+    const enforcer = started({ executor, clock, watcher });
+    await apply(enforcer, routedRuleset());
+    const first = looks;
+    const advance = async (ms: number): Promise<void> => {
+      await settled();
+      clock.advance(ms);
+      await settled();
+    };
+    await advance(199_000);
+    expect(looks).toBe(first);
+    await advance(1_000);
+    expect(looks).toBe(first + 1);
   });
 
   test('a stranger who does the same again during a repair is not forgotten', async () => {

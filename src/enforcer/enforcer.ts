@@ -51,7 +51,7 @@ export interface EnforcerOptions {
   readonly watcher?: Watcher;
   /** Called behind every attempt and every repair; must not throw. */
   readonly onReport?: (status: EnforcerStatus) => void;
-  /** Between looks at the tables while the watcher works. Default 60,000. */
+  /** Between looks at the tables while the watcher works. Default 60,000; at least fifty times as long as a look takes. */
   readonly auditMs?: number;
   /** Between looks at the tables while nothing watches. Default 1,000; at least ten times as long as a look takes. */
   readonly pollMs?: number;
@@ -61,6 +61,8 @@ export interface EnforcerOptions {
 
 const maxAttempts = 5;
 const minVerifyGapMs = 200;
+/** An audit takes at most one part in this many of the time: writes wait for it. */
+const auditGap = 50;
 
 const unrecognised: Problem = {
   kind: 'unrecognised',
@@ -222,7 +224,7 @@ export class Enforcer {
     if (this.#applied === undefined) return Number.POSITIVE_INFINITY;
     const last = this.#verifiedAt ?? 0;
     if (this.#dirty) return last + Math.max(minVerifyGapMs, 2 * this.#verifyTookMs);
-    if (this.#watcher?.healthy === true) return last + this.#auditMs;
+    if (this.#watcher?.healthy === true) return last + Math.max(this.#auditMs, auditGap * this.#verifyTookMs);
     return last + Math.max(this.#pollMs, 10 * this.#verifyTookMs);
   }
 
