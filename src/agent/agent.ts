@@ -60,7 +60,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     onListenerError: (error) => logger.error({ err: error }, 'a listener failed: a defect of nftpolicy'),
   });
   store.listen({ reported: (scope) => reporter.objects(store, scope) });
-  const readyFile = config.readyFile === undefined ? undefined : new ReadyFile(config.readyFile, node);
+  const readyFile =
+    config.readyFile === undefined
+      ? undefined
+      : new ReadyFile({ path: config.readyFile, node, clock: systemClock, logger, signal });
   await readyFile?.remove();
   const events =
     source.api === undefined
