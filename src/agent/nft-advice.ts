@@ -14,6 +14,7 @@ export function nftAdvice(error: NftError): string {
     case 'full':
     case 'unsupported':
     case 'timeout':
+    case 'system':
     case 'crashed':
     case 'mixed-versions':
     case 'table-unreadable':

@@ -28,6 +28,7 @@ export function classifyFailure(error: NftError): Failure {
       return 'outcome-unknown';
     case 'permission':
     case 'nft-missing':
+    case 'system':
       return 'unavailable';
     case 'invalid':
     case 'unsupported':

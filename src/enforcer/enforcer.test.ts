@@ -189,7 +189,7 @@ describe('the enforcer', () => {
     );
   });
 
-  test.each(['not-found', 'exists', 'busy', 'timeout', 'crashed', 'mixed-versions', 'permission'] as const)(
+  test.each(['not-found', 'exists', 'busy', 'timeout', 'crashed', 'mixed-versions', 'permission', 'system'] as const)(
     'gets over a passing %s, whether or not the transaction was applied',
     async (code) => {
       for (const applied of [false, true]) {
@@ -240,6 +240,25 @@ describe('the enforcer', () => {
     expect(mapElements(table.maps.get('pod-egress')!).get('vethA')).toBe('goto pod-vethA-egress');
     expect(enforcer.status()).toMatchObject({ appliedGeneration: 1, lastApply: { ok: true } });
   });
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    'a machine that cannot run nft in the middle of that search, at question %i, closes nobody else',
+    async (failing) => {
+      const executor = new PickyExecutor();
+      executor.refuses = addsRuleTo('pod-vethB-ingress');
+      const check = executor.check.bind(executor);
+      let asked = 0;
+      executor.check = async (transaction, options) => {
+        asked += 1;
+        if (asked === failing) throw new NftError('no memory', { code: 'system' });
+        await check(transaction, options);
+      };
+      const enforcer = started({ executor });
+      await apply(enforcer, routedRuleset());
+      expect(asked).toBeGreaterThanOrEqual(failing);
+      expect(enforcer.status().problems.map(({ object }) => object)).toEqual(['inet chain pod-vethB-ingress']);
+    },
+  );
 
   test('a pod whose new chain is refused does not stay `accept`', async () => {
     const executor = new PickyExecutor();

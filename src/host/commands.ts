@@ -83,7 +83,7 @@ function runFailure(ended: Finished | Unfinished, file: string, line: string): H
       timeout: `did not end within ${TIME_LIMIT_MS} ms`,
       aborted: 'was ended: no longer needed',
       flood: `printed more than ${MAX_OUTPUT_BYTES} bytes`,
-      lost: 'the shell that runs it was ended',
+      lost: ended.cause === undefined ? 'the shell that runs it was killed' : `no shell for it: ${ended.cause.message}`,
     };
     return new HostError(
       'command-failed',

@@ -101,7 +101,7 @@ const negative: ReadonlySet<string> = new Set(['unsupported', 'not-found', 'inva
 /**
  * Asks for the version and every feature, with `nft -c` on a table of its own; nothing is applied. The kernel may load
  * the modules it is asked about.
- * @throws NftError when nft cannot be asked: `nft-missing`, `permission`, `crashed`, `timeout`, `unknown`.
+ * @throws NftError when nft cannot be asked: `nft-missing`, `permission`, `system`, `crashed`, `timeout`, `unknown`.
  */
 export async function probeCapabilities(target: ProbeTarget, options: CallOptions = {}): Promise<Capabilities> {
   const text = await target.version(options);

@@ -11,6 +11,8 @@
  * - `unsupported`: this kernel or nft lacks the feature.
  * - `timeout`: nft was killed after its time limit; whether the kernel applied the transaction is not known.
  * - `nft-missing`: the program cannot be started.
+ * - `system`: the machine could not run nft this time: no processes, memory, file descriptors, or space for the commands.
+ *   Nothing reached the kernel.
  * - `crashed`: nft died by a signal; whether the kernel applied the transaction is not known.
  * - `mixed-versions`: nft died of sets that a newer nft wrote into this network namespace; a newer one is needed here.
  * - `table-unreadable`: nft answered a listing that cannot be decoded.
@@ -26,6 +28,7 @@ export type NftErrorCode =
   | 'unsupported'
   | 'timeout'
   | 'nft-missing'
+  | 'system'
   | 'crashed'
   | 'mixed-versions'
   | 'table-unreadable'

@@ -1,9 +1,11 @@
 /** Starts one command after another from a small process: to fork costs time by the memory of the process that forks. */
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { constants } from 'node:os';
 import process from 'node:process';
+import type { Readable, Writable } from 'node:stream';
 
 /** What a command that has ended left behind. */
 export interface Finished {
@@ -17,7 +19,10 @@ export interface Finished {
 
 /** A command that did not end by itself, and what it had said. */
 export interface Unfinished {
-  /** `flood`: it printed too much. `lost`: its shell ended, or there is none; `cause` is what the system said of it. */
+  /**
+   * `flood`: it printed too much. `lost`: there is no shell for it; with `cause`, what the system said of that, it has not
+   * begun, and without, somebody killed the shell.
+   */
   readonly why: 'timeout' | 'aborted' | 'flood' | 'lost';
   readonly stderr: string;
   readonly cause?: Error;
@@ -33,8 +38,8 @@ export interface LaunchOptions {
 
 const maxStderrBytes = 64 * 1024;
 /**
- * Both streams end with the mark, so that what the command has written is known to have come whole. What the shell itself
- * has to say of signals is left out.
+ * Both streams end with the mark, so that what the command has written is known to have come whole; where that cannot be
+ * said, nothing is known. What the shell itself has to say of signals is left out.
  */
 const script = `ulimit -c 0
 exec 3>&2 2>/dev/null
@@ -43,8 +48,7 @@ nl='
 while IFS= read -r line; do
   (eval "exec $line") </dev/null 2>&3 3>&-
   status=$?
-  printf '%s %s\\n' "$1" "$status"
-  printf '%s\\n' "$1" >&3
+  printf '%s %s\\n' "$1" "$status" && printf '%s\\n' "$1" >&3 || kill -KILL $$
 done`;
 
 /**
@@ -57,35 +61,53 @@ export class Launcher {
   /** Runs a command to its end; what is left of it and its children is killed when it takes too long or prints too much. */
   async run(command: readonly string[], options: LaunchOptions): Promise<Finished | Unfinished> {
     if (options.signal?.aborted === true) return { why: 'aborted', stderr: '' };
-    const shell = this.#takeShell();
+    let shell: Shell;
+    try {
+      shell = await this.#takeShell();
+    } catch (cause) {
+      return { why: 'lost', stderr: '', cause: cause as Error };
+    }
     const ended = await shell.run(command.map(quoted).join(' '), options);
     if (!shell.lost) this.#idle.push(shell);
     return ended;
   }
 
-  #takeShell(): Shell {
+  async #takeShell(): Promise<Shell> {
     for (let shell = this.#idle.pop(); shell !== undefined; shell = this.#idle.pop()) if (!shell.lost) return shell;
-    return new Shell();
+    return await Shell.start();
   }
 }
 
+type ShellProcess = ChildProcessByStdio<Writable, Readable, Readable>;
+
 /** Runs one command at a time. */
 class Shell {
-  readonly #mark = randomBytes(16).toString('hex');
-  readonly #child: ChildProcess;
+  readonly #mark: string;
+  readonly #child: ShellProcess;
   #failed: Error | undefined;
   #lost = false;
 
-  constructor() {
+  /** Throws what the system says where it has no process for it. */
+  static async start(): Promise<Shell> {
+    const mark = randomBytes(16).toString('hex');
     // A process group of its own, so that a command that forks can be killed whole.
-    this.#child = spawn('/bin/sh', ['-c', script, 'sh', this.#mark], {
+    const child = spawn('/bin/sh', ['-c', script, 'sh', mark], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
       detached: true,
     });
-    this.#child.on('error', (error) => this.#lose(error));
-    this.#child.on('close', () => this.#lose());
-    for (const stream of this.#child.stdio) stream?.on('error', (error: Error) => this.#lose(error));
+    // Without a process there need not even be streams.
+    if (child.pid === undefined) throw (await once(child, 'error'))[0];
+    return new Shell(child, mark);
+  }
+
+  private constructor(child: ShellProcess, mark: string) {
+    this.#child = child;
+    this.#mark = mark;
+    child.on('error', (error) => this.#lose(error));
+    // It ends by itself only where it cannot start the command.
+    child.on('close', (code) => this.#lose(code === null ? undefined : new Error(`it ended with ${code}`)));
+    for (const stream of this.#streams()) stream.on('error', (error: Error) => this.#lose(error));
     this.#idle(true);
   }
 
@@ -116,19 +138,19 @@ class Shell {
     };
     const timer = setTimeout(() => stop('timeout'), timeoutMs);
     signal?.addEventListener('abort', onAbort, { once: true });
-    stdout?.on('data', onOutput);
-    stderr?.on('data', onErrors);
+    stdout.on('data', onOutput);
+    stderr.on('data', onErrors);
     this.#child.once('close', onClose);
     this.#child.once('error', onClose);
     this.#idle(false);
     try {
-      stdin?.write(`${line}\n`);
+      stdin.write(`${line}\n`);
       await promise;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-      stdout?.off('data', onOutput);
-      stderr?.off('data', onErrors);
+      stdout.off('data', onOutput);
+      stderr.off('data', onErrors);
       this.#child.off('close', onClose);
       this.#child.off('error', onClose);
       this.#idle(true);
@@ -140,11 +162,15 @@ class Shell {
     return { exitCode, signal: signalName(exitCode), stdout: output.text(), stderr: said };
   }
 
+  #streams(): readonly (Writable | Readable)[] {
+    return [this.#child.stdin, this.#child.stdout, this.#child.stderr];
+  }
+
   /** A shell that waits for the next command keeps no process alive. */
   #idle(idle: boolean): void {
-    for (const handle of [this.#child, ...this.#child.stdio] as ({ ref?(): void; unref?(): void } | null)[]) {
-      if (idle) handle?.unref?.();
-      else handle?.ref?.();
+    for (const handle of [this.#child, ...this.#streams()] as { ref?(): void; unref?(): void }[]) {
+      if (idle) handle.unref?.();
+      else handle.ref?.();
     }
   }
 

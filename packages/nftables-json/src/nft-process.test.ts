@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -43,6 +44,36 @@ test('core dumps are off and messages are in English', async () => {
 test('a missing program is told', async () => {
   const nft = new NftProcess({ command: ['no-such-nft'], directory });
   await expect(nft.run(transaction)).rejects.toMatchObject({ code: 'nft-missing' });
+});
+
+describe('a machine that cannot run nft now', () => {
+  test('has no place for the commands', async () => {
+    const nft = scripted('exit 0', { directory: join(directory, 'missing') });
+    await expect(nft.run(transaction)).rejects.toMatchObject({
+      name: 'NftError',
+      code: 'system',
+      message: expect.stringContaining(`cannot be written below ${directory}/missing: ENOENT`) as string,
+    });
+  });
+
+  test('cannot start a process', async () => {
+    process.env['TOO_LONG'] = 'x'.repeat(1024 * 1024);
+    const failed = scripted('exit 0').run(transaction);
+    await expect(failed.finally(() => delete process.env['TOO_LONG'])).rejects.toMatchObject({
+      name: 'NftError',
+      code: 'system',
+      message: expect.stringContaining('/bin/sh cannot be used: spawn E2BIG') as string,
+    });
+  });
+
+  test('has a shell that cannot do its work, and gets another', async () => {
+    const nft = scripted(`echo $PPID > ${directory}/shell`);
+    await nft.run(transaction);
+    const shell = (await readFile(`${directory}/shell`, 'utf8')).trim();
+    execFileSync('prlimit', ['--pid', shell, '--nofile=3']);
+    await expect(nft.run(transaction)).rejects.toMatchObject({ name: 'NftError', code: 'crashed' });
+    await expect(nft.run(transaction)).resolves.toBeUndefined();
+  });
 });
 
 test('an nft that dies by a signal has crashed', async () => {

@@ -110,10 +110,15 @@ export class NftProcess implements Executor {
   }
 
   async #spawnWithFile(args: readonly string[], text: Iterable<string>, options: CallOptions): Promise<Finished> {
-    const directory = await mkdtemp(join(await this.#tmpfs(), 'nftables-json-'));
+    const parent = await this.#tmpfs();
+    const directory = await mkdtemp(join(parent, 'nftables-json-')).catch((cause: unknown) => {
+      throw noPlace(parent, cause);
+    });
     try {
       const file = join(directory, 'commands.json');
-      await writePieces(file, text);
+      await writePieces(file, text).catch((cause: unknown) => {
+        throw noPlace(parent, cause);
+      });
       return await this.#spawn([...args, file], options);
     } finally {
       await rm(directory, { recursive: true, force: true });
@@ -191,19 +196,25 @@ async function writePieces(file: string, pieces: Iterable<string>): Promise<void
 function unfinished({ why, stderr, cause }: Unfinished, timeoutMs: number, signal: AbortSignal | undefined): Error {
   if (why === 'aborted') return signal?.reason as Error;
   if (why === 'timeout') return new NftError(`nft did not end within ${timeoutMs} ms`, { code: 'timeout', stderr });
-  const code = startCode(cause);
-  return code === 'unknown'
-    ? new NftError('the shell that runs nft was ended', { code: 'crashed', stderr, cause })
-    : new NftError('/bin/sh cannot be started', { code, cause });
+  if (cause === undefined) return new NftError('the shell that runs nft was killed', { code: 'crashed', stderr });
+  return new NftError(`/bin/sh cannot be used: ${cause.message}`, { code: startCode(cause), cause });
 }
 
-function startCode(error: NodeJS.ErrnoException | undefined): 'nft-missing' | 'permission' | 'unknown' {
-  const code = error?.code;
-  if (code === 'ENOENT') return 'nft-missing';
-  return code === 'EACCES' || code === 'EPERM' ? 'permission' : 'unknown';
+function startCode(error: NodeJS.ErrnoException): 'nft-missing' | 'permission' | 'system' {
+  if (error.code === 'ENOENT') return 'nft-missing';
+  return error.code === 'EACCES' || error.code === 'EPERM' ? 'permission' : 'system';
 }
 
 function ignore(): void {}
+
+function noPlace(directory: string, cause: unknown): NftError {
+  const message = `the commands for nft cannot be written below ${directory}: ${reasonOf(cause)}`;
+  return new NftError(message, { code: 'system', cause });
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
 
 async function firstWritable(directories: readonly string[]): Promise<string> {
   for (const directory of directories) {
