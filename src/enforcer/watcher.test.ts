@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { CommitLog } from './watcher.ts';
+import { systemClock } from './clock.ts';
+import { CommitLog, NftMonitor } from './watcher.ts';
 
 const ours = ['delete rule inet nftpolicy b handle 12', 'add rule inet nftpolicy b ip saddr @x accept'];
 const commit = '# new generation 3 by process 10641 (nft)';
@@ -27,6 +28,19 @@ describe('the commit log', () => {
     const log = new CommitLog();
     log.expect(0);
     expect(foreign(log, [...ours, commit, ...ours, commit])).toBe(1);
+  });
+
+  test.each([
+    { when: 'between commits', before: [] },
+    { when: 'in the middle of a commit to our tables', before: ours },
+  ])('takes lost events, $when, for a stranger, and expects no commit any more', ({ before }) => {
+    const lost = '# ERROR: We lost some netlink events!';
+    const log = new CommitLog();
+    log.expect(0);
+    expect(log.take(`${[...before, lost].join('\n')}\n`)).toBe(true);
+    log.ended(true, 1);
+    expect(log.take('add rule ip other c drop\n# new generation 4 by process 1 (nft)\n')).toBe(false);
+    expect(log.take(`${[...ours, commit].join('\n')}\n`)).toBe(true);
   });
 
   test('expects nothing of a transaction that failed', () => {
@@ -67,4 +81,14 @@ describe('the commit log', () => {
     expect(log.isStale(2_100)).toBe(true);
     expect(log.isStale(9_000)).toBe(false);
   });
+});
+
+test('a monitor that the machine cannot start is tried again, and the owner looks meanwhile', async () => {
+  // Longer than the kernel lets an argument be.
+  const monitor = new NftMonitor({ command: ['x'.repeat(1024 * 1024)], clock: systemClock });
+  let looks = 0;
+  monitor.start(() => (looks += 1));
+  await expect.poll(() => looks, { timeout: 10_000 }).toBeGreaterThan(1);
+  expect(monitor.healthy).toBe(false);
+  await monitor.close();
 });

@@ -1,6 +1,7 @@
 /** Who else writes to our tables: `nft monitor`, read as text. */
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
+import type { Readable } from 'node:stream';
 
 import { tableName } from '../compiler/ruleset.ts';
 import type { WriteListener } from './apply.ts';
@@ -49,8 +50,8 @@ export class CommitLog {
     let foreign = false;
     let at = 0;
     for (;;) {
-      if (this.#touched && !text.startsWith(generation, at)) {
-        const before = text.indexOf(`\n${generation}`, at);
+      if (this.#touched && !text.startsWith(remark, at)) {
+        const before = text.indexOf(`\n${remark}`, at);
         at = before === -1 ? Math.max(at, text.lastIndexOf('\n') + 1) : before + 1;
         if (before === -1) break;
       }
@@ -63,8 +64,13 @@ export class CommitLog {
     return foreign;
   }
 
-  /** Reads one line; true when a stranger's commit touched our tables. */
+  /** Reads one line; true when a stranger's commit touched our tables, or may have. */
   read(line: string): boolean {
+    if (line.startsWith(lostEvents)) {
+      // Commits of ours may be among them: what is still expected would hide the next stranger.
+      this.reset();
+      return true;
+    }
     if (!line.startsWith(generation)) {
       if (ownTable.test(line) && !deniedElement.test(line)) this.#touched = true;
       return false;
@@ -92,7 +98,11 @@ export class CommitLog {
   }
 }
 
-const generation = '# new generation ';
+/** How every line begins that is no change. */
+const remark = '# ';
+const generation = `${remark}new generation `;
+/** The kernel had more to tell than nft could take. */
+const lostEvents = `${remark}ERROR: We lost some netlink events`;
 
 const ownTable = new RegExp(
   `^(?:add|delete|insert|replace|flush|create|destroy) \\S+ (?:inet|bridge) ${tableName}(?: |$)`,
@@ -167,12 +177,8 @@ export class NftMonitor implements Watcher {
   }
 
   async #runOnce(onForeignChange: () => void): Promise<void> {
-    // Without core dumps: see the class comment.
-    const args = ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...this.#command, 'monitor'];
-    const child = spawn('/bin/sh', args, {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { ...process.env, LC_ALL: 'C' },
-    });
+    const child = this.#spawn();
+    if (child === undefined) return;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     child.on('error', () => resolve());
     child.on('close', () => resolve());
@@ -184,6 +190,24 @@ export class NftMonitor implements Watcher {
     const beat = this.#watchLog(onForeignChange, ended);
     await ended;
     await beat;
+  }
+
+  /** Undefined if there are no processes, memory or file descriptors for it now. */
+  #spawn(): ChildProcessByStdio<null, Readable, null> | undefined {
+    // Without core dumps: see the class comment.
+    const args = ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...this.#command, 'monitor'];
+    try {
+      const child = spawn('/bin/sh', args, {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        env: { ...process.env, LC_ALL: 'C' },
+      });
+      if (child.pid !== undefined) return child;
+      // Told by an event, which somebody must hear.
+      child.on('error', () => undefined);
+    } catch (error) {
+      if (!(error instanceof Error && 'syscall' in error)) throw error;
+    }
+    return undefined;
   }
 
   /** Looks once a second whether the log lost a commit of ours; ends with the child. */

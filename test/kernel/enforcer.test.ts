@@ -1,7 +1,7 @@
 /** The enforcer against the real nft, in a network namespace of its own. */
 import { execFileSync } from 'node:child_process';
 import process from 'node:process';
-import { NftProcess, match, meta, drop } from 'nftables-json';
+import { NftProcess, Transaction, match, meta, drop } from 'nftables-json';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { tableName } from '../../src/compiler/ruleset.ts';
@@ -54,6 +54,12 @@ function changed(
     sets.delete(name);
   }
   return new Map(ruleset).set('inet', { ...table, chains, sets });
+}
+
+/** Events about intervals end nft 1.0.6. */
+function withoutIntervals(): Ruleset {
+  const base = changed(routedRuleset(), { without: ['blocks-4'] });
+  return changed(base, { chains: [chain('pod-vethB-ingress', rule(drop()))] });
 }
 
 let enforcer: Enforcer;
@@ -212,9 +218,7 @@ describe('the enforcer in the kernel', () => {
 
   test("the watcher notices a stranger's change, and neither our own nor those of other tables", async () => {
     start({ watch: true });
-    // Without intervals: their events end nft 1.0.6.
-    const base = changed(routedRuleset(), { without: ['blocks-4'] });
-    const quiet = changed(base, { chains: [chain('pod-vethB-ingress', rule(drop()))] });
+    const quiet = withoutIntervals();
     await apply(quiet);
     await expect.poll(() => monitor?.healthy, { timeout: 20_000 }).toBe(true);
     await enforcer.verify();
@@ -225,6 +229,25 @@ describe('the enforcer in the kernel', () => {
     expect(enforcer.status()).toMatchObject({ driftRepaired: 0, verifiedAt });
     nft('flush', 'chain', ...table, 'deny');
     await expect.poll(() => enforcer.status().driftRepaired, { timeout: 10_000 }).toBe(1);
+  });
+
+  test("the watcher that lost what the kernel told looks for a stranger's change among it", async () => {
+    start({ watch: true });
+    await apply(withoutIntervals());
+    await expect.poll(() => monitor?.healthy, { timeout: 20_000 }).toBe(true);
+    await enforcer.verify();
+    const [monitorId = 0] = execFileSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' })
+      .split('\n')
+      .map(Number);
+    process.kill(monitorId, 'SIGSTOP');
+    const foreign = { family: 'inet', table: 'foreign' } as const;
+    for (let name = 0; name < 6; name += 1) {
+      const elem = Array.from({ length: 60_000 }, (_, index) => `10.${name}.${index >> 8}.${index & 255}`);
+      await executor.run(new Transaction().addSet({ ...foreign, name: `many-${name}`, type: 'ipv4_addr', elem }));
+    }
+    nft('flush', 'chain', ...table, 'deny');
+    process.kill(monitorId, 'SIGCONT');
+    await expect.poll(() => enforcer.status().driftRepaired, { timeout: 20_000 }).toBe(1);
   });
 
   test('without a watcher the tables are looked at again and again', async () => {
