@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -103,6 +103,19 @@ describe('in a cluster', () => {
     expect(() => inClusterAccess({ env: {} })).toThrow('KUBERNETES_SERVICE_HOST');
   });
 
+  test('a token that is none is said to be so, until it is replaced', async () => {
+    write('ca.crt', server.authority.cert);
+    write('token', 'test\ntoken');
+    const opened = access();
+    await expect(whoami(opened)).rejects.toMatchObject({
+      name: 'AccessError',
+      code: 'credentials',
+      message: expect.stringContaining('the credentials cannot be used') as string,
+    });
+    write('token', 'test-token');
+    expect((await whoami(opened)).status).toBe(200);
+  });
+
   test('a server that is not there is unreachable', async () => {
     write('token', 'test-token');
     const opened = access();
@@ -129,6 +142,34 @@ describe('with a kubeconfig', () => {
       'client-key-data': Buffer.from(key).toString('base64'),
     };
     expect(await asUser(user)).toEqual({ status: 200, user: 'alice' });
+  });
+
+  test('a client key that is cut off', async () => {
+    const { cert, key } = server.authority.client('alice', ['developers']);
+    const user = {
+      'client-certificate-data': Buffer.from(cert).toString('base64'),
+      'client-key-data': Buffer.from(key.slice(0, key.length / 2)).toString('base64'),
+    };
+    await expect(asUser(user)).rejects.toMatchObject({ name: 'AccessError', code: 'credentials' });
+  });
+
+  test('an exec plugin that hangs holds no request beyond its deadline, and runs once', async () => {
+    write(
+      'plugin',
+      `#!/bin/sh\necho >> ${folder}/started\nwhile test ! -e ${folder}/end; do sleep 0.05; done\nexit 1\n`,
+    );
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: './plugin', args: [] };
+    const kubeconfig = write('config', renderKubeconfig(server.url, server.authority.cert, { exec }));
+    const access = await kubeconfigAccess({ env: {}, kubeconfig });
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const signal = AbortSignal.timeout(300);
+      const asked = access.request({ method: 'GET', path: '/api/v1/pods', signal });
+      await expect(asked).rejects.toMatchObject({ code: 'aborted' });
+    }
+    expect(readFileSync(join(folder, 'started'), 'utf8')).toBe('\n');
+    write('end', '');
+    await expect(whoami(access)).rejects.toMatchObject({ code: 'credentials' });
+    access.close();
   });
 
   test('an exec plugin, asked again when its token is refused', async () => {

@@ -66,8 +66,7 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
   }
 
   async function identify(signal: AbortSignal): Promise<Identified> {
-    const identity = await credentials.read();
-    if (signal.aborted) throw abortError(signal);
+    const identity = await unlessAborted(credentials.read(), signal);
     const headers = { 'user-agent': 'nftpolicy', ...(identity.headers as Record<string, string | string[]>) };
     return { headers, agent: identity.agent ?? agentFor(identity) };
   }
@@ -79,7 +78,7 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
     const { headers, agent: used } = await identify(options.signal);
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const open: typeof http.request = secure ? https.request : http.request;
-    const outgoing = open({
+    const outgoing = begin(open, url.host, {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
       method: options.method,
@@ -137,6 +136,32 @@ export function httpsAccess(server: string, credentials: CredentialSource): Kube
 interface Identified {
   readonly headers: Readonly<Record<string, string | string[]>>;
   readonly agent: HttpAgent;
+}
+
+/** Certificates, keys and tokens that are none are noticed only when they are used. */
+const unusable = /^ERR_(?:OSSL|SSL|CRYPTO|INVALID_CHAR$|HTTP_INVALID_HEADER_VALUE$)/;
+
+function begin(open: typeof http.request, host: string, options: http.RequestOptions): ClientRequest {
+  try {
+    return open(options);
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    if (!unusable.test(code)) throw cause;
+    throw new AccessError('credentials', `${host}: the credentials cannot be used: ${message}`, { cause });
+  }
+}
+
+/** Getting credentials may take for ever: a plugin may wait for a network, or for a person. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw abortError(signal);
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(abortError(signal));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function abortError(signal: AbortSignal): AccessError {

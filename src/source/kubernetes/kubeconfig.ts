@@ -41,17 +41,20 @@ export async function kubeconfigAccess(options: KubeconfigOptions): Promise<Kube
   const clientNode = await import('@kubernetes/client-node');
   let config = load(clientNode, options);
   let stale = false;
+  let reading: Promise<Credentials> | undefined;
+  const read = async (): Promise<Credentials> => {
+    // Exec plugins' answers are remembered within a config: only a new one forgets them.
+    if (stale) config = load(clientNode, options);
+    stale = false;
+    try {
+      return await readCredentials(config, options);
+    } catch (error) {
+      throw failure(`cannot get credentials of user "${config.getCurrentUser()?.name ?? ''}"`, error);
+    }
+  };
   const credentials: CredentialSource = {
-    read: async () => {
-      // Exec plugins' answers are remembered within a config: only a new one forgets them.
-      if (stale) config = load(clientNode, options);
-      stale = false;
-      try {
-        return await readCredentials(config, options);
-      } catch (error) {
-        throw failure(`cannot get credentials of user "${config.getCurrentUser()?.name ?? ''}"`, error);
-      }
-    },
+    // One at a time: a plugin that hangs must not be started once more by every request.
+    read: () => (reading ??= read().finally(() => (reading = undefined))),
     invalidate: () => {
       stale = true;
     },
