@@ -17,6 +17,7 @@ import { ensureBridgeNetfilter } from '../host/kernel-settings.ts';
 import { askNeighbours } from '../host/neighbours.ts';
 import { watchHost } from '../host/watch.ts';
 import { nodeName } from '../model/names.ts';
+import type { PodKey } from '../model/names.ts';
 import { Store } from '../source/store.ts';
 import { fillStore, findState, keepState } from './cold-start.ts';
 import type { StateOptions } from './cold-start.ts';
@@ -145,7 +146,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   };
   metrics.watch(insight);
   // A lane of its own: looking at the record never waits for a write, nor a write for it.
-  const denied = new DeniedLog(new NftProcess(), insight, (entry, packets) => metrics.denied(entry, packets));
+  const denied = new DeniedLog(new NftProcess(), insight, {
+    recorded: (entry, packets) => metrics.denied(entry, packets),
+    looked: () => metrics.forgetDenied((pod) => store.snapshot().pods.has(pod as PodKey)),
+  });
   const server = startServer(insight, metrics, denied, logger);
 
   const hostChanged = (): void => {

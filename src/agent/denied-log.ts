@@ -16,21 +16,26 @@ import { podsBehind } from './status.ts';
 /** How often the kernel's record is looked at for the counters; a record lives for five minutes. */
 const pollMs = 15_000;
 
-/** Who hears of newly recorded packets. */
-export type DeniedListener = (entry: DeniedEntry, packets: number) => void;
+/** Who hears of the record. */
+export interface DeniedListener {
+  /** Packets were newly recorded. */
+  recorded(entry: DeniedEntry, packets: number): void;
+  /** The record was looked at. */
+  looked(): void;
+}
 
 /** Reads the record the kernel keeps of refused flows, names them, and counts what is new in it. */
 export class DeniedLog {
   readonly #executor: Pick<Executor, 'listSet'>;
   readonly #insight: Insight;
-  readonly #onPackets: DeniedListener;
+  readonly #listener: DeniedListener;
   #seen = new Map<string, DeniedEntry>();
   #lane: Promise<void> = Promise.resolve();
 
-  constructor(executor: Pick<Executor, 'listSet'>, insight: Insight, onPackets: DeniedListener) {
+  constructor(executor: Pick<Executor, 'listSet'>, insight: Insight, listener: DeniedListener) {
     this.#executor = executor;
     this.#insight = insight;
-    this.#onPackets = onPackets;
+    this.#listener = listener;
   }
 
   /** Recorded flows of now, most recent first; one at a time. Rejects with NftError if the kernel cannot be asked. */
@@ -85,9 +90,10 @@ export class DeniedLog {
       // A smaller count is a new record: the old one had expired.
       const counted = before?.packets ?? (before === undefined ? 0 : 1);
       const fresh = packets >= counted ? packets - counted : packets;
-      if (fresh > 0) this.#onPackets(told, fresh);
+      if (fresh > 0) this.#listener.recorded(told, fresh);
     }
     this.#seen = seen;
+    this.#listener.looked();
     return [...seen.values()];
   }
 }

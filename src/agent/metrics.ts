@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client
 
 import type { DeniedEntry } from '../controller/denied-report.ts';
 import type { EnforcerStatus } from '../enforcer/enforcer.ts';
+import { DeniedCounter } from './denied-counter.ts';
 import { watchSource } from './metrics-source.ts';
 import { watchState } from './metrics-state.ts';
 import type { Insight } from './insight.ts';
@@ -17,7 +18,7 @@ export class Metrics {
   readonly #nftCalls: Histogram<'operation' | 'result'>;
   readonly #applies: Counter<'result'>;
   readonly #drift: Counter;
-  readonly #denied: Counter<'namespace' | 'pod' | 'direction' | 'mode'>;
+  readonly #denied: DeniedCounter;
   readonly #events: Counter<'result'>;
   readonly #loopDelay = monitorEventLoopDelay({ resolution: 20 });
   #lastApplyAt: number | undefined;
@@ -50,12 +51,7 @@ export class Metrics {
       name: 'nftpolicy_drift_repaired_total',
       help: 'How often the tables were found changed by somebody else and put right.',
     });
-    this.#denied = new Counter({
-      registers,
-      name: 'nftpolicy_denied_packets_total',
-      help: 'Recorded refused packets (at least these: the record is bounded and rate limited), by the pod whose policy refuses.',
-      labelNames: ['namespace', 'pod', 'direction', 'mode'],
-    });
+    this.#denied = new DeniedCounter(this.#registry);
     this.#events = new Counter({
       registers,
       name: 'nftpolicy_kubernetes_events_total',
@@ -102,13 +98,13 @@ export class Metrics {
   }
 
   /** Takes newly recorded packets of a flow. */
-  denied({ direction, from, to, mode }: DeniedEntry, packets: number): void {
-    const pod = (direction === 'egress' ? from.pod : direction === 'ingress' ? to.pod : undefined) ?? '';
-    const slash = pod.indexOf('/');
-    this.#denied.inc(
-      { namespace: pod.slice(0, Math.max(0, slash)), pod: pod.slice(slash + 1), direction: direction ?? '', mode },
-      packets,
-    );
+  denied(entry: DeniedEntry, packets: number): void {
+    this.#denied.add(entry, packets);
+  }
+
+  /** Forgets what was refused to pods that are gone. */
+  forgetDenied(isThere: (pod: string) => boolean): void {
+    this.#denied.forget(isThere);
   }
 
   /** Takes the result of posting an Event. */

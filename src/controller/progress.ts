@@ -11,6 +11,9 @@ interface Handed {
   readonly sinceMs: number | undefined;
 }
 
+/** Rulesets on their way that are told apart. */
+const maxPending = 100;
+
 /** How far the kernel has followed the objects, and how long each batch of changes took to get there. */
 export class Progress {
   #pending: Handed[] = [];
@@ -32,7 +35,11 @@ export class Progress {
    */
   handed(ruleset: number, objects: number): void {
     if (ruleset <= this.#appliedRuleset) this.#appliedObjects = objects;
-    else this.#pending.push({ ruleset, objects, sinceMs: this.#sinceMs });
+    else {
+      // A kernel that takes nothing for hours: what waits longest stands for all that came since.
+      const merged = this.#pending.length < maxPending ? undefined : this.#pending.pop();
+      this.#pending.push({ ruleset, objects, sinceMs: merged?.sinceMs ?? this.#sinceMs });
+    }
     this.#sinceMs = undefined;
   }
 
