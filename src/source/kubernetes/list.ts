@@ -1,3 +1,4 @@
+import { isExpired, isVersionTooLarge } from './api-status.ts';
 import type { ListPage, WatchEvent, WireObject } from './codec.ts';
 import type { Deadline } from './clock.ts';
 import type { End, Exchange, OpenBody } from './stream.ts';
@@ -10,6 +11,8 @@ export interface ListReceiver {
   /** Answers whether the list had not shown this object before. */
   upsert(object: WireObject): boolean;
   remove(object: WireObject): void;
+  /** All objects of a page have been received. */
+  pageTaken(): void;
   /** The list is complete as of `version`. */
   endList(version: string): void;
 }
@@ -59,32 +62,60 @@ export async function streamList(
   }
 }
 
+/** Failures in a row at one page, after which the list begins anew. */
+const attemptsPerPage = 5;
+
 /**
- * Reads the collection page by page, without a `resourceVersion`, so that every page belongs to one consistent read.
- * It ends as `closed` when the last page has been received; an expired token ends it as any refusal does, and the
- * next attempt begins anew.
+ * The collection page by page, without a `resourceVersion`, so that every page belongs to one consistent read. What
+ * breaks off between two pages goes on there: where a few pages in a hundred fail, a list of hundreds would never end.
  */
-export async function listPages(
-  options: Exchange,
-  query: (continueToken: string | undefined) => URLSearchParams,
-  receiver: ListReceiver,
-): Promise<End> {
-  let token: string | undefined;
-  let first = true;
-  for (;;) {
-    let page: ListPage | undefined;
-    const request = { accept: options.codec.acceptList, query: query(token) };
-    const end = await exchange(options, request, async (body) => {
-      const bytes = await readBody(body.response, maxPageBytes, () => body.heard());
-      page = options.codec.list(body.contentType, bytes);
-    });
-    if (end.kind !== 'closed' || page === undefined) return end;
-    if (first) receiver.beginList();
-    first = false;
-    for (const object of page.objects) receiver.upsert(object);
-    token = page.continueToken;
-    if (token !== undefined) continue;
-    receiver.endList(page.version);
-    return end;
+export class PagedList {
+  #token: string | undefined;
+  #begun = false;
+  #failures = 0;
+
+  /** Reads on; ends as `closed` when the last page has been received. */
+  async read(
+    options: Exchange,
+    query: (continueToken: string | undefined) => URLSearchParams,
+    receiver: ListReceiver,
+  ): Promise<End> {
+    for (;;) {
+      let page: ListPage | undefined;
+      const request = { accept: options.codec.acceptList, query: query(this.#token) };
+      const end = await exchange(options, request, async (body) => {
+        const bytes = await readBody(body.response, maxPageBytes, () => body.heard());
+        page = options.codec.list(body.contentType, bytes);
+      });
+      if (end.kind !== 'closed' || page === undefined) {
+        this.#failures += 1;
+        if (!mayPass(end) || this.#failures >= attemptsPerPage) this.#restart();
+        return end;
+      }
+      this.#failures = 0;
+      if (!this.#begun) receiver.beginList();
+      this.#begun = true;
+      for (const object of page.objects) receiver.upsert(object);
+      receiver.pageTaken();
+      this.#token = page.continueToken;
+      if (this.#token !== undefined) continue;
+      this.#restart();
+      receiver.endList(page.version);
+      return end;
+    }
   }
+
+  #restart(): void {
+    this.#token = undefined;
+    this.#begun = false;
+    this.#failures = 0;
+  }
+}
+
+/** Whether the same page may be had later. */
+function mayPass(end: End): boolean {
+  if (end.kind !== 'refused') return end.kind === 'broken' || end.kind === 'overdue';
+  const { code } = end.status;
+  if (isExpired(end.status) || isVersionTooLarge(end.status)) return false;
+  return code === 401 || code === 403 || code === 429 || code >= 500;
 }

@@ -142,6 +142,42 @@ describe('the first list', () => {
     expect(lists.map(({ continued }) => continued)).toEqual([false, true, false, true, true]);
   });
 
+  test('goes on where its pages broke off: a large list would never end where every page can fail', async () => {
+    server.watchList = false;
+    createPods('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i');
+    server.faults.add({ continued: true }, { kind: 'status', code: 429, reason: 'TooManyRequests' });
+    server.faults.add({ continued: true }, { kind: 'status', code: 500, reason: 'InternalError' });
+    server.faults.add({ continued: true }, { kind: 'reset-before-headers' });
+    server.faults.add({ continued: true }, { kind: 'hang-before-headers' });
+    start();
+    await synced('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i');
+    const lists = server.requests.filter(({ verb }) => verb === 'list');
+    expect(lists.map(({ continued }) => continued)).toEqual([false, ...Array<boolean>(8).fill(true)]);
+  });
+
+  test.each<{ name: string; fault: Fault; times: number }>([
+    {
+      name: 'a page that fails again and again',
+      fault: { kind: 'status', code: 500, reason: 'InternalError' },
+      times: 5,
+    },
+    { name: 'a page that cannot be read', fault: { kind: 'garbage', after: 0 }, times: 1 },
+    {
+      name: 'a token that the server does not take',
+      fault: { kind: 'status', code: 400, reason: 'BadRequest' },
+      times: 1,
+    },
+  ])('begins anew behind $name', async ({ fault, times }) => {
+    server.watchList = false;
+    createPods('a', 'b', 'c', 'd', 'e');
+    server.faults.add({ continued: true }, fault, times);
+    start();
+    await synced('a', 'b', 'c', 'd', 'e');
+    const lists = server.requests.filter(({ verb }) => verb === 'list');
+    const failed = Array<boolean>(times).fill(true);
+    expect(lists.map(({ continued }) => continued)).toEqual([false, ...failed, false, true, true]);
+  });
+
   test.each<{ name: string; fault: Fault }>([
     { name: 'a reset before the headers', fault: { kind: 'reset-before-headers' } },
     { name: 'no headers', fault: { kind: 'hang-before-headers' } },

@@ -11,7 +11,7 @@ import type { Deadlines } from './deadlines.ts';
 import { describeEnd, errorCode, missingPermission } from './describe-end.ts';
 import { Intake } from './intake.ts';
 import type { Decode } from './intake.ts';
-import { listPages, streamList } from './list.ts';
+import { PagedList, streamList } from './list.ts';
 import type { ListReceiver } from './list.ts';
 import type { Resource } from './resource.ts';
 import { compareVersions } from './resource-version.ts';
@@ -61,6 +61,7 @@ export class Reflector {
   #version: string | undefined;
   /** The list being read comes in pages. */
   #paged = false;
+  #pages: PagedList | undefined;
   #pagesUntilMs = 0;
   #brokenLists = 0;
   #undecodable: { readonly version: string; readonly count: number } | undefined;
@@ -79,6 +80,7 @@ export class Reflector {
       beginList: () => intake.beginList(),
       upsert: (object) => intake.upsert(object),
       remove: (object) => intake.remove(object),
+      pageTaken: () => this.#backoff.reset(),
       endList: (version) => {
         intake.endList();
         this.#version = version;
@@ -133,7 +135,11 @@ export class Reflector {
   #sync(signal: AbortSignal, paged: boolean): Promise<End> {
     this.#state = 'syncing';
     const exchange = this.#exchange(signal);
-    if (paged) return listPages(exchange, (token) => this.#pageQuery(token), this.#receiver);
+    if (paged) {
+      this.#pages ??= new PagedList();
+      return this.#pages.read(exchange, (token) => this.#pageQuery(token), this.#receiver);
+    }
+    this.#pages = undefined;
     return streamList(exchange, this.#watchQuery(), this.#receiver, (event) => this.#apply(event));
   }
 
