@@ -174,11 +174,16 @@ describe('images', () => {
   });
 });
 
-test('the ClusterRole grants exactly what the agent asks for', async () => {
-  const role = read('base/rbac.yaml').find(({ kind }) => kind === 'ClusterRole');
-  const granted = (role?.rules ?? []).flatMap(({ apiGroups, resources, verbs }) =>
+/** `GROUP/RESOURCE VERB` of each right in a file. */
+function rightsIn(file: string): string[] {
+  const role = read(file).find(({ kind }) => kind === 'ClusterRole');
+  return (role?.rules ?? []).flatMap(({ apiGroups, resources, verbs }) =>
     apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`))),
   );
+}
+
+test('the ClusterRole grants exactly what the agent asks for', async () => {
+  const granted = rightsIn('base/rbac.yaml');
   const { api } = await openSource(
     { node: 'n' },
     { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '1' },
@@ -191,4 +196,13 @@ test('the ClusterRole grants exactly what the agent asks for', async () => {
   };
   const asked = api!.source.health().flatMap(({ kind }) => ['list', 'watch'].map((verb) => `${kinds[kind]} ${verb}`));
   expect(granted.sort()).toEqual([...asked, '/events create'].sort());
+});
+
+test('the right to take the start-up taint off a node is granted apart, to the same account', () => {
+  expect(rightsIn('startup-taint/rbac.yaml')).toEqual(['/nodes patch']);
+  const [base, extra] = ['base/rbac.yaml', 'startup-taint/rbac.yaml'].map((file) =>
+    read(file).find(({ kind }) => kind === 'ClusterRoleBinding'),
+  ) as unknown as readonly { readonly subjects: unknown; readonly roleRef: { readonly name: string } }[];
+  expect(extra?.subjects).toEqual(base?.subjects);
+  expect(extra?.roleRef.name).toBe('nftpolicy-startup-taint');
 });

@@ -33,6 +33,7 @@ import type { OpenedSource } from './open-source.ts';
 import { ReadyFile } from './ready-file.ts';
 import { Reporter } from './reporter.ts';
 import { logSource } from './source-log.ts';
+import { removeStartupTaint } from './startup-taint.ts';
 import { statusReport } from './status.ts';
 import { TimedExecutor } from './timed-executor.ts';
 import { troublesOf } from './troubles.ts';
@@ -173,6 +174,19 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     denied.run(systemClock, logger, signal),
     events?.run(signal),
     source.api === undefined ? undefined : logSource(source.source, systemClock, logger, signal),
+    source.api === undefined
+      ? undefined
+      : removeStartupTaint(
+          {
+            access: source.api.access,
+            node,
+            store,
+            isEnforced: () => ready(insight).ok,
+            clock: systemClock,
+            logger,
+          },
+          signal,
+        ),
     config.stateDir === undefined ? undefined : startCold(config.stateDir),
     config.stateDir === undefined ? undefined : keepState(state(config.stateDir), settled, signal),
   ]);

@@ -10,5 +10,7 @@ export interface Node {
   readonly uid: string;
   readonly addresses: readonly IpAddress[];
   readonly podCidrs: readonly Cidr[];
+  /** Keys of its taints, in order; absent if it has none. */
+  readonly taints?: readonly string[];
   readonly source: SourceRef;
 }

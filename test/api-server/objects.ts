@@ -1,12 +1,14 @@
 import type { ServerResponse } from 'node:http';
 
+import { jsonPatch } from './json-patch.ts';
+import type { PatchStep } from './json-patch.ts';
 import { sendJson, sendStatus } from './reply.ts';
 import type { Route } from './route.ts';
 import type { Json, StoredObject, Truth } from './truth.ts';
 import { collections, WriteError } from './truth.ts';
 
 /**
- * GET, POST, PUT, PATCH (every type is merged as RFC 7386) and DELETE of single objects. Unlike the real server it keeps
+ * GET, POST, PUT, PATCH (a list is RFC 6902, all else is merged as RFC 7386) and DELETE of single objects. Unlike the real server it keeps
  * a `status` given to POST, deletes at once, and knows no finalizers.
  */
 export function answerObject(response: ServerResponse, truth: Truth, method: string, route: Route, body: Json): void {
@@ -28,7 +30,7 @@ export function answerObject(response: ServerResponse, truth: Truth, method: str
         return;
       }
       case 'PATCH':
-        sendJson(response, 200, truth.patch(plural, name ?? '', namespace, body));
+        sendJson(response, 200, patched(truth, route, body));
         return;
       case 'DELETE':
         sendJson(response, 200, truth.delete(plural, name ?? '', namespace));
@@ -42,6 +44,13 @@ export function answerObject(response: ServerResponse, truth: Truth, method: str
       details: { kind: collections.get(plural)?.kind, name },
     });
   }
+}
+
+function patched(truth: Truth, { plural, namespace, name = '' }: Route, body: Json): StoredObject {
+  if (!Array.isArray(body)) return truth.patch(plural, name, namespace, body);
+  const found = truth.get(plural, name, namespace);
+  if (found === undefined) throw new WriteError(404, 'NotFound', `${plural} "${name}" not found`);
+  return truth.update(plural, jsonPatch(found, body as readonly PatchStep[]));
 }
 
 /** Identity is the server's to give. */

@@ -207,6 +207,14 @@ export class TestApiServer {
     const encoding = encodingFor(accepted, plural);
     if (facts.verb === 'list')
       return this.#pages.answer(response, plural, namespace, url.searchParams, fault, encoding);
+    const isList = request.headers['content-type'] === 'application/json-patch+json';
+    if (facts.verb === 'patch' && isList !== Array.isArray(body))
+      return sendStatus(
+        response,
+        400,
+        'BadRequest',
+        'the body of the request does not have the type it is said to have',
+      );
     if (facts.verb !== 'watch') return answerObject(response, this.truth, request.method ?? 'GET', route, body);
     const { truth } = this;
     const bookmarkMs = this.#options.bookmarkMs ?? 60_000;

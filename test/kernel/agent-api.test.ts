@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { Ajv2020 } from 'ajv/dist/2020.js';
 
+import { startupTaint } from '../../src/agent/startup-taint.ts';
 import type { DeniedReport } from '../../src/controller/denied-report.ts';
 import type { StatusReport } from '../../src/controller/status-report.ts';
 import { LabAgent } from '../lab/agent.ts';
@@ -54,7 +55,9 @@ describe('policy agent on a Kubernetes API', () => {
       node.addPod({ name: 'web', labels: { app: 'web' } }),
     ]);
     api = await LabApiServer.start(node);
-    await api.apply(namespaceManifest('default'), nodeManifest(node), podManifest(database), podManifest(web));
+    const spec = { taints: [{ key: startupTaint, effect: 'NoExecute' }] };
+    const tainted = { ...nodeManifest(node), spec };
+    await api.apply(namespaceManifest('default'), tainted, podManifest(database), podManifest(web));
     await api.apply(policyManifest('database', 'api'));
     const state = join(node.directory, 'state');
     agent = await LabAgent.launch(node, ['--kubeconfig', api.kubeconfig, '--state-dir', state]);
@@ -84,6 +87,13 @@ describe('policy agent on a Kubernetes API', () => {
     await expect.poll(verdict, { timeout: 10_000 }).toBe('allow');
     await api.apply(policyManifest('database', 'api'));
     await expect.poll(verdict, { timeout: 10_000 }).toBe('deny');
+  });
+
+  test('takes the start-up taint off its node', async () => {
+    const taints = async (): Promise<unknown> =>
+      ((await api.ask({ action: 'list', plural: 'nodes' })) as { spec: { taints?: unknown } }[])[0]?.spec.taints;
+    await expect.poll(taints, { timeout: 15_000 }).toEqual([]);
+    await agent.logged(({ msg }) => msg === 'this node is enforced: its start-up taint is off');
   });
 
   test('answers probes and metrics', async () => {

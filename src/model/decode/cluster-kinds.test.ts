@@ -77,6 +77,16 @@ describe('Node', () => {
   });
 
   test.each([
+    [undefined, undefined, []],
+    [[], undefined, []],
+    [[{ key: 'a', effect: 'NoExecute' }, { effect: 'NoSchedule' }, 'x', { key: 'b' }], ['a', '', '', 'b'], []],
+    ['x', undefined, ['D102 spec.taints']],
+  ])('taints %j: their keys keep their places', (taints, expected, found) => {
+    expect(decode('Node', { spec: { taints } })).toMatchObject({ object: { kind: 'Node' }, found });
+    expect((decode('Node', { spec: { taints } }).object as { taints?: unknown }).taints).toEqual(expected);
+  });
+
+  test.each([
     ['x', 'D102 status'],
     [{ addresses: 'x' }, 'D102 status.addresses'],
     [{ addresses: [null] }, 'D102 status.addresses[0]'],

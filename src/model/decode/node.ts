@@ -13,14 +13,16 @@ import type { RawObject } from './raw-value.ts';
 
 const noAddresses = 'The addresses are ignored.';
 
-/** Reads a Node: its internal and external addresses (semantics 54) and its pod blocks. Unreadable ones are left out. */
+/** Reads a Node: its internal and external addresses (semantics 54), its pod blocks and taints. Unreadable ones are left out. */
 export function decodeNode(raw: RawObject, metadata: Metadata, source: SourceRef, findings: Findings): Node {
+  const taints = decodeTaints(field(raw, 'spec'), findings);
   return {
     kind: 'Node',
     name: nodeName(metadata.name),
     uid: metadata.uid,
     addresses: decodeAddresses(nodeAddresses(field(raw, 'status'), findings), findings),
     podCidrs: decodePodCidrs(field(raw, 'spec'), findings),
+    ...(taints.length > 0 && { taints }),
     source,
   };
 }
@@ -76,4 +78,17 @@ function decodePodCidrs(spec: unknown, findings: Findings): Cidr[] {
     }
   }
   return [...blocks.values()];
+}
+
+/** One without a readable key keeps its place. */
+function decodeTaints(spec: unknown, findings: Findings): readonly string[] {
+  const list = isRawObject(spec) ? (field(spec, 'taints') ?? []) : [];
+  if (!isRawList(list)) {
+    wrongType(['spec', 'taints'], 'a list', list, 'The taints are ignored.', findings);
+    return [];
+  }
+  return Array.from(list, (taint) => {
+    const key = isRawObject(taint) ? field(taint, 'key') : undefined;
+    return typeof key === 'string' ? key : '';
+  });
 }
