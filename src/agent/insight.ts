@@ -25,7 +25,12 @@ export interface Insight {
   readonly coldStart: () => boolean;
 }
 
-/** A moment of `performance.now()` as ISO 8601 text, by the time of now: clocks are set while an agent runs. */
+/** A moment of `performance.now()` in milliseconds since the epoch, by the time of now: clocks are set while an agent runs. */
+export function toEpochMs(monotonicMs: number): number {
+  return Date.now() - (performance.now() - monotonicMs);
+}
+
+/** A moment of `performance.now()` as ISO 8601 text. */
 export function toIso(monotonicMs: number): string {
-  return new Date(Date.now() - (performance.now() - monotonicMs)).toISOString();
+  return new Date(toEpochMs(monotonicMs)).toISOString();
 }

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 
 import type { Ruleset } from '../compiler/ruleset.ts';
 import { live, ready } from './health.ts';
+import { toEpochMs } from './insight.ts';
 import type { Insight } from './insight.ts';
 import { registerSampled } from './sampled-metric.ts';
 import type { Sample } from './sampled-metric.ts';
@@ -33,11 +34,11 @@ export function watchState(registry: Registry, insight: Insight): void {
   );
   gauge('nftpolicy_last_apply_timestamp_seconds', 'When the last attempt to write ended.', () => {
     const at = enforcer.status().lastApply?.at;
-    return at === undefined ? 0 : (performance.timeOrigin + at) / 1000;
+    return at === undefined ? 0 : toEpochMs(at) / 1000;
   });
   gauge('nftpolicy_last_verified_timestamp_seconds', 'When the tables were last listed and compared.', () => {
     const at = enforcer.status().verifiedAt;
-    return at === undefined ? 0 : (performance.timeOrigin + at) / 1000;
+    return at === undefined ? 0 : toEpochMs(at) / 1000;
   });
   gauge('nftpolicy_cold_start', 'Whether the rules come from objects kept on disk.', () => Number(insight.coldStart()));
   gauge('nftpolicy_pods_bound', 'Local pods whose traffic is judged.', () => controller.status().bindings.length);

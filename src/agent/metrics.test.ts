@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FakeExecutor } from 'nftables-json';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { Controller } from '../controller/controller.ts';
 import { NodeCompiler } from '../controller/node-compiler.ts';
 import { systemClock } from '../enforcer/clock.ts';
 import { Enforcer } from '../enforcer/enforcer.ts';
+import type { EnforcerStatus } from '../enforcer/enforcer.ts';
 import { nodeName } from '../model/names.ts';
 import { Store } from '../source/store.ts';
 import { readConfig } from './config-layers.ts';
@@ -14,8 +15,8 @@ import { Metrics } from './metrics.ts';
 import { openSource } from './open-source.ts';
 import { TimedExecutor } from './timed-executor.ts';
 
-/** What an agent on an API server answers before it has heard or done anything. */
-async function firstScrape(): Promise<string> {
+/** What an agent on an API server answers before it has heard or done anything but `lastApply`. */
+async function scrape(lastApply?: EnforcerStatus['lastApply']): Promise<string> {
   const read = readConfig({ flags: { node: 'n' }, env: {} });
   if (!read.ok) throw new Error('the configuration was refused');
   const { config } = read.value;
@@ -43,7 +44,7 @@ async function firstScrape(): Promise<string> {
     store,
     source,
     controller,
-    enforcer,
+    enforcer: { status: () => ({ ...enforcer.status(), lastApply }) },
     executor,
     capabilities: undefined,
     enforcingSince: () => undefined,
@@ -69,7 +70,7 @@ function documented(): readonly string[] {
 describe('metrics', () => {
   let text: string;
   beforeAll(async () => {
-    text = await firstScrape();
+    text = await scrape();
   });
   const registered = (): readonly string[] =>
     [...text.matchAll(/^# TYPE (nftpolicy_\w+) (\w+)$/gm)].map(([, name = '', type = '']) => `${name} ${type}`);
@@ -90,6 +91,14 @@ describe('metrics', () => {
       expect(name.endsWith(' counter')).toBe(/_total /.test(name));
       expect(name).not.toMatch(/_ms |_millis/);
     }
+  });
+
+  afterEach(() => vi.restoreAllMocks());
+
+  test('a time is told by the clock of now: nodes boot without one, and set it later', async () => {
+    vi.spyOn(performance, 'now').mockReturnValue(60_000);
+    vi.spyOn(Date, 'now').mockReturnValue(1_800_000_000_000);
+    expect(await scrape({ ok: true, at: 50_000 })).toContain('nftpolicy_last_apply_timestamp_seconds 1799999990\n');
   });
 
   test('every alert of the page asks for metrics that there are', () => {
