@@ -24,13 +24,17 @@ export function live({ executor }: Pick<Insight, 'executor'>): Health {
 export function ready(insight: Pick<Insight, 'store' | 'controller' | 'enforcer' | 'coldStart'>): Health {
   const missing = requiredKinds.filter((kind) => !insight.store.inSync([kind]));
   if (missing.length > 0) return { ok: false, reason: `not read yet: ${missing.join(', ')}` };
-  const refusal = insight.controller.status().refusals.find(({ severity }) => severity === 'refuse');
+  const { refusals, hostProblem } = insight.controller.status();
+  const refusal = refusals.find(({ severity }) => severity === 'refuse');
   if (refusal !== undefined) {
     const { code, seen, why, help } = refusal;
     return { ok: false, reason: `this node cannot be policed: ${code}: ${seen}: ${why}. ${help}` };
   }
   const { lastApply } = insight.enforcer.status();
-  if (lastApply === undefined || insight.coldStart()) return { ok: false, reason: 'not in the kernel yet' };
+  if (lastApply === undefined || insight.coldStart()) {
+    const why = hostProblem === undefined ? '' : `: the node cannot be observed: ${hostProblem}`;
+    return { ok: false, reason: `not in the kernel yet${why}` };
+  }
   if (!lastApply.ok) return { ok: false, reason: `the last attempt to write failed: ${lastApply.error ?? ''}` };
   return { ok: true, reason: 'ok' };
 }

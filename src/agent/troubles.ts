@@ -4,7 +4,7 @@ import type { PodBinding } from '../model/binding.ts';
 import type { Trouble } from './kubernetes-events.ts';
 import { podsBehind } from './status.ts';
 
-/** What is worth an Event: pods that stay closed, and a node that cannot be policed. */
+/** What is worth an Event: pods that stay closed, and a node that cannot be policed or looked at. */
 export function troublesOf(node: string, controller: ControllerStatus, enforcer: EnforcerStatus): readonly Trouble[] {
   const unbound = controller.interfaceProblems
     .filter(({ code }) => code !== 'pod-without-address')
@@ -28,7 +28,28 @@ export function troublesOf(node: string, controller: ControllerStatus, enforcer:
     reason: severity === 'refuse' ? 'PolicyNodeRefused' : 'PolicyNodeIncomplete',
     message: `${seen}: ${why}. ${help}`,
   }));
-  return [...unbound, ...refused, ...ofNode];
+  return [...unbound, ...refused, ...ofNode, ...unobservable(node, controller, enforcer)];
+}
+
+/** Nothing is written before the first look at the node, and pods that start later are not found. */
+function unobservable(
+  node: string,
+  { hostProblem }: ControllerStatus,
+  { appliedGeneration }: EnforcerStatus,
+): readonly Trouble[] {
+  if (hostProblem === undefined) return [];
+  const effect =
+    appliedGeneration === 0
+      ? 'no rules are written: without those of an earlier agent all pods are open'
+      : 'pods that start now stay closed';
+  return [
+    {
+      about: { kind: 'Node', name: node },
+      code: 'node-unobservable',
+      reason: 'PolicyNodeUnobservable',
+      message: `the node cannot be observed: ${hostProblem}; ${effect}`,
+    },
+  ];
 }
 
 function podOf(key: PodBinding['pod'], uid: string): Extract<Trouble['about'], { kind: 'Pod' }> {
