@@ -36,13 +36,14 @@ export async function keepState(options: StateOptions, settled: () => boolean, s
   let written = -1;
   let dueAt = 0;
   let tookMs = 0;
+  let failing = false;
   const writeIfChanged = async (): Promise<void> => {
     const { generation } = store.snapshot();
     if (!settled() || generation === written) return;
     const begin = clock.now();
-    await tryToWrite(options);
+    failing = !(await tryToWrite(options, failing));
     tookMs = clock.now() - begin;
-    written = generation;
+    if (!failing) written = generation;
     dueAt = clock.now() + Math.max(minGapMs, gapPerWrite * tookMs);
   };
   while (!signal.aborted) {
@@ -52,7 +53,8 @@ export async function keepState(options: StateOptions, settled: () => boolean, s
   if (tookMs <= longestLastWriteMs) await writeIfChanged();
 }
 
-async function tryToWrite({ directory, node, store, logger }: StateOptions): Promise<void> {
+/** False if the file system failed; that is said once. */
+async function tryToWrite({ directory, node, store, logger }: StateOptions, said: boolean): Promise<boolean> {
   const { namespaces, nodes, pods, policies } = store.snapshot();
   const objects: ModelObject[] = [...namespaces.values(), ...nodes.values(), ...policies.values(), ...pods.values()];
   try {
@@ -60,8 +62,10 @@ async function tryToWrite({ directory, node, store, logger }: StateOptions): Pro
     if (result.kind === 'too-large') {
       logger.warn(result, 'the objects are too large to be kept for a cold start; the older ones stay on disk');
     } else logger.debug({ objects: objects.length, bytes: result.bytes }, 'objects kept for a cold start');
+    return true;
   } catch (error) {
-    logger.warn({ err: error, directory }, 'the objects cannot be kept for a cold start');
+    if (!said) logger.warn({ err: error, directory }, 'the objects cannot be kept for a cold start');
+    return false;
   }
 }
 

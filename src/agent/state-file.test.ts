@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -83,6 +83,14 @@ describe('the file of the last good objects', () => {
     const [one, two] = read.objects as readonly Endpoint[];
     expect(one?.labels).toBe(two?.labels);
     expect(one?.declaredPorts).toBe(two?.declaredPorts);
+  });
+
+  test('leaves nothing behind where it cannot be written', async () => {
+    const path = join(directory, 'taken/objects');
+    // Nothing can be renamed onto a directory that is not empty.
+    mkdirSync(join(path, 'inside'), { recursive: true });
+    await expect(writeState(path, 'n1', objects)).rejects.toThrow();
+    expect(readdirSync(join(directory, 'taken'))).toEqual(['objects']);
   });
 
   test('is not believed when a single byte differs, when it is cut, or when it is of another node or format', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { ModelObject } from '../model/snapshot.ts';
@@ -50,7 +50,29 @@ export async function writeState(
   const limitBytes = options.limitBytes ?? defaultLimitBytes;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.tmp`;
-  const file = await open(temporary, 'w', 0o600);
+  try {
+    const bytes = await writeWhole(temporary, node, objects, limitBytes);
+    if (bytes <= limitBytes) {
+      await rename(temporary, path);
+      return { kind: 'written', bytes };
+    }
+  } catch (error) {
+    // Half a file would go on filling the disk that was full.
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await rm(temporary);
+  return { kind: 'too-large', limitBytes };
+}
+
+/** Answers how long the file has become, which is beyond the limit if it is not whole. */
+async function writeWhole(
+  path: string,
+  node: string,
+  objects: readonly ModelObject[],
+  limitBytes: number,
+): Promise<number> {
+  const file = await open(path, 'w', 0o600);
   const hash = createHash('sha256');
   let bytes = 0;
   const write = async (text: string): Promise<void> => {
@@ -64,7 +86,7 @@ export async function writeState(
     await write(`${JSON.stringify(header)}\n`);
     const parts = new Map<object, number>();
     for (let start = 0; start < objects.length; start += chunk) {
-      if (bytes > limitBytes) break;
+      if (bytes > limitBytes) return bytes;
       let text = '';
       for (const object of objects.slice(start, start + chunk)) text += linesOf(object, parts);
       await write(text);
@@ -73,16 +95,11 @@ export async function writeState(
     const seal: Seal = { objects: objects.length, sha256: hash.copy().digest('hex') };
     await write(`${JSON.stringify(seal)}\n`);
     // Without it a power cut may leave the new name on an empty file.
-    if (bytes <= limitBytes) await file.sync();
+    await file.sync();
+    return bytes;
   } finally {
     await file.close();
   }
-  if (bytes > limitBytes) {
-    await unlink(temporary);
-    return { kind: 'too-large', limitBytes };
-  }
-  await rename(temporary, path);
-  return { kind: 'written', bytes };
 }
 
 /** Reads what {@link writeState} wrote for this node. Nothing that does not match its own hash is believed. */
