@@ -190,6 +190,14 @@ describe('disagreement keeps a pod closed', () => {
     ]);
   });
 
+  test('the problem names what could not be looked at: the answer may stand there', () => {
+    const gap = (what: string) => ({ what, why: `EACCES: permission denied` });
+    const facts = { links: [vethA], gaps: [gap('CNI result cache'), gap('neighbours'), gap('CNI configuration')] };
+    expect(bindInterfaces([api], sampleFacts(facts)).problems[0]?.message).toMatch(
+      /entry; could not be looked at: CNI result cache \(EACCES: permission denied\), neighbours \(.*\) and 1 more$/,
+    );
+  });
+
   test('the problem names what each source says', () => {
     const facts = {
       links: [vethA, vethB],

@@ -279,9 +279,20 @@ function withoutEvidence(index: FactIndex, pod: Endpoint): InterfaceProblem {
   }
   return problem(
     'pod-interface-missing',
-    `nothing on the node leads to ${pod.addresses.join(', ')}: no result of the network plugin, route, namespace or forwarding entry`,
+    `nothing on the node leads to ${pod.addresses.join(', ')}: no result of the network plugin, route, namespace or forwarding entry${unseen(index.facts.gaps)}`,
     'Check that the pod runs on this node and that the agent sees the CNI result cache.',
   );
+}
+
+/** Told gaps; the others are likely of the same kind. */
+const toldGaps = 2;
+
+/** What could not be looked at may be where the answer stands. */
+function unseen(gaps: HostFacts['gaps']): string {
+  if (gaps.length === 0) return '';
+  const told = gaps.slice(0, toldGaps).map(({ what, why }) => `${what} (${why})`);
+  const more = gaps.length > toldGaps ? ` and ${gaps.length - toldGaps} more` : '';
+  return `; could not be looked at: ${told.join(', ')}${more}`;
 }
 
 function sharedAddress(pod: Endpoint, evidence: readonly Evidence[], rivals: string): InterfaceProblem {
