@@ -103,11 +103,15 @@ function readEnvironment(
   problems: Diagnostic[],
 ): { readonly layer: PartialConfig; readonly warnings: readonly Diagnostic[] } {
   const values = new Map<AgentOptionName, unknown>();
-  if (env['NODE_NAME'] !== undefined && env['NODE_NAME'] !== '') values.set('node', env['NODE_NAME']);
-  for (const name of agentOptionNames) {
-    const text = env[variableOf(name)];
-    if (text !== undefined && text !== '') values.set(name, fromText(name, text));
-  }
+  const givenBy = new Map<string, string>();
+  const take = (name: AgentOptionName, variable: string): void => {
+    const text = env[variable];
+    if (text === undefined || text === '') return;
+    values.set(name, fromText(name, text));
+    givenBy.set(name, variable);
+  };
+  take('node', 'NODE_NAME');
+  for (const name of agentOptionNames) take(name, variableOf(name));
   const known = new Set([...agentOptionNames.map(variableOf), 'NFTPOLICY_CONFIG', 'NFTPOLICY_DEBUG']);
   // Kubernetes sets such variables in every pod where a Service has our name.
   const ofService = /^NFTPOLICY_(?:SERVICE_|PORT$|PORT_|[A-Z0-9_]*_SERVICE_(?:HOST|PORT)|[A-Z0-9_]*_PORT(?:_|$))/;
@@ -119,7 +123,7 @@ function readEnvironment(
     const help = meant === undefined ? 'It is ignored.' : `Did you mean ${meant}? It is ignored.`;
     return { code: 'C002', severity: 'warning', message: `unknown environment variable ${key}`, help };
   });
-  const place = (key: string): PlaceOf => ({ where: variableOf(key as AgentOptionName) });
+  const place = (key: string): PlaceOf => ({ where: givenBy.get(key) ?? key });
   return { layer: checkLayer(Object.fromEntries(values), place, problems), warnings };
 }
 

@@ -76,6 +76,11 @@ describe('the configuration', () => {
     expect(result.ok && result.value.config.node).toBe('b');
   });
 
+  test('names the variable that cannot be used, not its twin', () => {
+    expect(problemsOf({ flags: {}, env: { NODE_NAME: 'Node_1' } })[0]).toMatch(/(?<!\w)NODE_NAME: "Node_1"/);
+    expect(problemsOf({ flags: {}, env: { NFTPOLICY_NODE: 'Node_1' } })[0]).toMatch(/(?<!\w)NFTPOLICY_NODE: "Node_1"/);
+  });
+
   test('reports all problems of all layers at once, with places', () => {
     const problems = problemsOf({
       flags: { enforce: 'sometimes', node: 'Node_1' },
