@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { HostError } from './commands.ts';
 import type { Commands } from './commands.ts';
@@ -56,6 +57,68 @@ test('a burst of lines is gathered', async () => {
   for (let i = 0; i < 1000; i += 1) line?.(`change ${i}`);
   await vi.waitFor(() => expect(calls).toBeGreaterThan(before), 5000);
   expect(calls - before).toBeLessThan(10);
+});
+
+describe('routes', () => {
+  /** What `ip monitor` prints. */
+  const far = [
+    '10.2.0.0/24 via 192.0.2.9 dev eth0 ',
+    'Deleted 10.2.0.0/24 via 192.0.2.9 dev eth0 ',
+    'fd02::/64 via fd00::9 dev eth0 metric 1024 pref medium',
+    '10.3.0.0/24 ',
+    '\tnexthop via 192.0.2.9 dev eth0 weight 1 ',
+    'blackhole 10.4.0.0/26 ',
+    'local 10.1.0.5 dev lo table local proto kernel scope host src 127.0.0.1 ',
+    'Deleted multicast ff00::/8 dev eth0 table local proto kernel metric 256 pref medium',
+  ];
+  const near = [
+    '10.1.0.5 dev veth1 scope link ',
+    'Deleted fd01::5 dev veth1 metric 1024 pref medium',
+    'default via 192.0.2.9 dev eth0 ',
+    '3: veth1    inet6 fd00::1/64 scope global tentative ',
+    '       valid_lft forever preferred_lft forever',
+    'Deleted 3: veth1@NONE: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN group default ',
+    '    link/ether a6:e4:bf:a1:c3:15 brd ff:ff:ff:ff:ff:ff',
+    'nsid 0 (iproute2 netns name: node1)',
+  ];
+
+  async function callsFor(lines: readonly string[], subnetMs: number): Promise<number> {
+    let hear: ((text: string) => void) | undefined;
+    watching = watchHost(() => (calls += 1), stop.signal, {
+      commands: {
+        run: async () => '',
+        follow: (_command, _args, onLine, signal) => {
+          hear = onLine;
+          return untilStopped(signal);
+        },
+      },
+      cniCacheDirectories: [],
+      cniConfigDirectory: root,
+      netnsDirectory: root,
+      timings: { gatherMs: 1, subnetMs },
+    });
+    // Both looks at the start are over, the second of which comes after half a second.
+    await delay(700);
+    calls = 0;
+    for (const line of lines) {
+      hear?.(line);
+      await delay(5);
+    }
+    await delay(50);
+    return calls;
+  }
+
+  test('to subnets are gathered for long: those of 5,000 nodes must not keep this one busy', async () => {
+    expect(await callsFor(far, 3_600_000)).toBe(0);
+  });
+
+  test('to subnets are looked at in the end', async () => {
+    expect(await callsFor(far, 20)).toBeGreaterThan(0);
+  });
+
+  test('to one address, and all else, are looked at at once', async () => {
+    expect(await callsFor(near, 3_600_000)).toBeGreaterThanOrEqual(near.length / 2);
+  });
 });
 
 test('a command that cannot run is reported and tried again', async () => {

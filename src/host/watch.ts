@@ -13,6 +13,8 @@ import type { HostOptions } from './facts.ts';
 export interface WatchTimings {
   /** How long changes are gathered before one call: a new pod makes about ten. Default 10. */
   readonly gatherMs?: number;
+  /** The same for routes to subnets, which change with every other node of a cluster. Default 1,000. */
+  readonly subnetMs?: number;
   /** First and longest wait before a broken watch is started again. Default 100 and 10,000. */
   readonly retryMs?: number;
   readonly maxRetryMs?: number;
@@ -35,6 +37,7 @@ export interface WatchOptions extends Pick<
  */
 export async function watchHost(onChange: () => void, signal: AbortSignal, options: WatchOptions = {}): Promise<void> {
   const gather = gathering(onChange, options.timings?.gatherMs ?? 10, signal);
+  const gatherSubnets = gathering(onChange, options.timings?.subnetMs ?? 1_000, signal);
   const commands = options.commands ?? nodeCommands();
   const directories = [
     ...(options.cniCacheDirectories ?? defaultCniCacheDirectories),
@@ -42,16 +45,37 @@ export async function watchHost(onChange: () => void, signal: AbortSignal, optio
     options.netnsDirectory ?? defaultNetnsDirectory,
   ];
   await Promise.all([
-    keep(() => followKernel(commands, gather, signal), signal, options),
+    keep(() => followKernel(commands, { changed: gather, routed: gatherSubnets }, signal), signal, options),
     ...directories.map((directory) => keep(() => followDirectory(directory, gather, signal), signal, options)),
   ]);
 }
 
+/** Who hears of what the kernel tells. */
+interface KernelListener {
+  readonly changed: () => void;
+  /** A route to a subnet, or one that leads to no interface: it says of no pod where it is. */
+  readonly routed: () => void;
+}
+
+/** A route without a host prefix, or of a type that {@link collectHostFacts} leaves out. */
+const subnetRoute =
+  /^(?:Deleted )?(?:(?:local|broadcast|multicast|anycast|blackhole|unreachable|prohibit|throw) |[0-9a-f.:]+\/(?!32 |128 )\d+ )/;
+
 /** Neighbour events are left out: they come with every idle connection and decide nothing while a better source speaks. */
-async function followKernel(commands: Commands, changed: () => void, signal: AbortSignal): Promise<void> {
+async function followKernel(
+  commands: Commands,
+  { changed, routed }: KernelListener,
+  signal: AbortSignal,
+): Promise<void> {
+  let last = changed;
+  const hear = (line: string): void => {
+    // An indented line belongs to the one before.
+    if (!/^\s/.test(line)) last = subnetRoute.test(line) ? routed : changed;
+    last();
+  };
   const ended = new AbortController();
   const stop = AbortSignal.any([signal, ended.signal]);
-  const watching = commands.follow('ip', ['monitor', 'link', 'address', 'route', 'nsid'], changed, signal);
+  const watching = commands.follow('ip', ['monitor', 'link', 'address', 'route', 'nsid'], hear, signal);
   // The command does not say when it has subscribed; a second look catches what happened in between.
   const looks = Promise.all([0, 500].map((wait) => pause(wait, stop).then(changed)));
   try {
