@@ -76,7 +76,7 @@ const troubledPatienceMs = 3_000;
 
 /**
  * Waits until the source is in sync, and answers nothing; or, if it stays away while the kernel holds no rules of
- * ours, answers the objects kept on disk. Rules that are in the kernel are never replaced by older
+ * ours, or loses them, answers the objects kept on disk. Rules that are in the kernel are never replaced by older
  * objects: they stay.
  */
 export async function findState(
@@ -96,17 +96,7 @@ export async function findState(
     if (waitedMs >= (troubled ? troubledPatienceMs : patienceMs)) break;
     await clock.sleep(250, signal);
   }
-  try {
-    if ((await readDataplane(executor, { signal })).size > 0) {
-      logger.warn({}, `${waiting}; the rules in the kernel stay as they are`);
-      return undefined;
-    }
-  } catch (error) {
-    if (signal.aborted) return undefined;
-    if (!(error instanceof NftError)) throw error;
-    logger.warn({ err: error }, `${waiting}, and the kernel cannot be read; nothing is written`);
-    return undefined;
-  }
+  if (!(await untilRulesAreGone(options, waiting, executor, signal))) return undefined;
   const state = await readState(stateFile(directory), node);
   if (state.kind !== 'read') {
     const why = state.kind === 'absent' ? 'no objects were kept' : `the objects kept cannot be used: ${state.why}`;
@@ -118,6 +108,38 @@ export async function findState(
     `${waiting} and the kernel holds no rules: enforcing the objects kept on disk; unknown pods are closed`,
   );
   return state.objects;
+}
+
+/** Between looks whether a stranger has taken the rules away, in milliseconds. */
+const rulesLookMs = 10_000;
+/** A look takes at most one part in this many of the time. */
+const gapPerLook = 50;
+
+/** Waits until the kernel holds no rules of ours, and answers true; false if the source comes into sync before. */
+async function untilRulesAreGone(
+  { store, clock, logger }: StateOptions,
+  waiting: string,
+  executor: Executor,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let said = '';
+  const say = (fields: object, message: string): void => {
+    if (message !== said) logger.warn(fields, message);
+    said = message;
+  };
+  while (!signal.aborted && !store.inSync(requiredKinds)) {
+    const begin = clock.now();
+    try {
+      if (!(await readDataplane(executor, { signal })).has('inet')) return !store.inSync(requiredKinds);
+      say({}, `${waiting}; the rules in the kernel stay as they are`);
+    } catch (error) {
+      if (signal.aborted) return false;
+      if (!(error instanceof NftError)) throw error;
+      say({ err: error }, `${waiting}, and the kernel cannot be read; nothing is written`);
+    }
+    await clock.sleep(Math.max(rulesLookMs, gapPerLook * (clock.now() - begin)), signal);
+  }
+  return false;
 }
 
 /** Puts objects into a store as complete lists. Whoever shall hear of them must listen before. */

@@ -81,6 +81,17 @@ describe('an agent that starts while the API server is down', () => {
     await agent.stop();
   });
 
+  test('enforces the objects it kept when a stranger takes those rules away', async () => {
+    const agent = await launch({ waitForReady: false });
+    await agent.logged(({ msg }) => msg.includes('the rules in the kernel stay as they are'));
+    await node.run('nft', 'flush', 'ruleset');
+    expect(await verdict(pods.web)).toBe('allow');
+    await expect.poll(() => verdict(pods.web), { timeout: 40_000 }).toBe('deny');
+    expect(await verdict(pods.api)).toBe('allow');
+    expect((await status()).state).toBe('cold-start');
+    await agent.stop();
+  });
+
   test('after a reboot enforces the objects it kept, closes pods it does not know, and is not ready', async () => {
     await reboot();
     expect(await verdict(pods.web)).toBe('allow');
