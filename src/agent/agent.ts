@@ -49,11 +49,14 @@ export interface AgentOptions {
 }
 
 /**
- * Runs the agent until aborted: objects and host facts in, rules in the kernel out. When it stops, for whatever
- * reason, the rules stay: only `policy cleanup` removes them.
+ * Runs the agent until told to stop: objects and host facts in, rules in the kernel out. When it stops, for whatever
+ * reason, the rules stay: only `policy cleanup` removes them. Rejects, with nothing left running, when a part of it
+ * fails by a defect.
  */
-export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+export async function runAgent(options: AgentOptions, told: AbortSignal): Promise<void> {
   const { config, logger, source } = options;
+  const ended = new AbortController();
+  const signal = AbortSignal.any([told, ended.signal]);
   const node = nodeName(config.node);
   const host = hostOptions(config);
   const reporter = new Reporter(logger);
@@ -166,7 +169,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     ...host,
     onTrouble: (error) => logger.warn({ err: error }, 'watching the node failed, trying again'),
   });
-  await Promise.all([
+  const parts = [
     server?.start(),
     source.source.run(store, signal),
     watching,
@@ -189,11 +192,18 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
         ),
     config.stateDir === undefined ? undefined : startCold(config.stateDir),
     config.stateDir === undefined ? undefined : keepState(state(config.stateDir), settled, signal),
-  ]);
-  await Promise.all([enforcer.close(), server?.close()]);
-  source.api?.access.close();
-  metrics.close();
-  await readyFile?.written();
+  ].map(async (part) => await part);
+  try {
+    await Promise.all(parts);
+  } finally {
+    // Of a part that failed the others must not live on: half an agent looks well, and does nothing.
+    ended.abort();
+    await Promise.allSettled(parts);
+    await Promise.all([enforcer.close(), server?.close()]);
+    source.api?.access.close();
+    metrics.close();
+    await readyFile?.written();
+  }
   logger.info({ node }, 'agent stops, the rules stay');
 }
 
