@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
 import { codeNames } from '../src/cli/code-names.ts';
+import { checkNodeName } from '../src/controller/node-name.ts';
 import type { ObjectProblem, StatusReport } from '../src/controller/status-report.ts';
 import { bindInterfaces } from '../src/host/interfaces.ts';
 import type { Link } from '../src/host/links.ts';
 import { checkNode } from '../src/host/network-plugin.ts';
+import type { Refusal } from '../src/host/network-plugin.ts';
 import type { HostFacts } from '../src/host/facts.ts';
 import {
   sampleEntry,
@@ -19,6 +21,7 @@ import { parseCidr } from '../src/model/cidr.ts';
 import { decodeObject } from '../src/model/decode/object.ts';
 import { placeText } from '../src/model/diagnostic.ts';
 import type { Diagnostic } from '../src/model/diagnostic.ts';
+import { nodeName } from '../src/model/names.ts';
 import type { Endpoint } from '../src/model/endpoint.ts';
 import { ok } from '../src/model/result.ts';
 import { renderStatus } from '../src/report/status-text.ts';
@@ -75,6 +78,11 @@ const nodes: Readonly<Record<string, Partial<HostFacts>>> = {
     config: { ...bridgePlugin, podCidrs: ['fd00::/64'].flatMap((text) => parseCidr(text)?.cidr ?? []) },
     neighbourTargetMatch: false,
   },
+};
+
+/** What is odd about the node as the objects have it. */
+const names: Readonly<Record<string, () => readonly Refusal[]>> = {
+  'node-unknown': () => checkNodeName(nodeName('node-1.example.org'), { isListed: false, ownPods: 0, allPods: 40 }),
 };
 
 const web = samplePod('web', ['10.244.1.77']);
@@ -160,6 +168,8 @@ const objects: Readonly<Record<string, () => readonly Diagnostic[]>> = {
 function reportOf(code: string): StatusReport {
   const node = nodes[code];
   if (node !== undefined) return { ...fine, refusals: checkNode(sampleFacts(node)) };
+  const refusals = names[code]?.();
+  if (refusals !== undefined) return { ...fine, refusals };
   const pod = closed[code];
   if (pod !== undefined)
     return { ...fine, closedPods: bindInterfaces(pod.pods ?? [web], sampleFacts(pod.facts)).problems };
@@ -182,7 +192,7 @@ const pages = [...codeNames.keys()].filter((code) => !elsewhere.test(code));
 
 describe('the page of a code that policy status prints', () => {
   test('has facts here that bring it about', () => {
-    const known = [nodes, closed, objects].flatMap((group) => Object.keys(group));
+    const known = [nodes, names, closed, objects].flatMap((group) => Object.keys(group));
     expect(known.sort()).toEqual(pages.toSorted());
   });
 

@@ -19,6 +19,7 @@ export const refusalNames: Readonly<Record<RefusalCode, string>> = {
   'bridge-uplink': 'an uplink in the pod bridge',
   'routed-pattern-covers-uplink': 'an uplink has the name of a pod',
   'forwarding-off': 'the node forwards nothing',
+  'node-unknown': 'no Node has the name of this one',
   'neighbour-targets-unchecked': 'nft cannot tell whom a neighbour advertisement is about',
 };
 

@@ -212,6 +212,22 @@ describe('the controller', () => {
     expect(hosts.at(-1)).toEqual(['default/a']);
   });
 
+  test('warns of a name that no Node has, until it is told otherwise', async () => {
+    for (const kind of ['Node', ...requiredKinds] as const) {
+      store().beginList(kind);
+      if (kind === 'Pod') store().upsert(samplePod('far', ['10.244.2.5'], { node: nodeName('node2') }));
+      store().endList(kind);
+    }
+    await settled();
+    expect(given.length).toBeGreaterThan(0);
+    expect(controller.status().refusals.map(({ code, severity }) => [code, severity])).toEqual([
+      ['node-unknown', 'warn'],
+    ]);
+    store().upsert(samplePod('near', ['10.244.1.5']));
+    await settled();
+    expect(controller.status().refusals).toEqual([]);
+  });
+
   test('gives a refused node nothing, keeps saying so, and goes on once it is fixed', async () => {
     facts = sampleFacts({ ...routed, links: [...routed.links, sampleVeth('kube-ipvs0', 12, { kind: 'dummy' })] });
     await sync();

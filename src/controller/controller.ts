@@ -14,6 +14,7 @@ import type { NodeName } from '../model/names.ts';
 import type { ResourceKind } from '../source/source.ts';
 import type { Change, Store } from '../source/store.ts';
 import { LocalChanges } from './local-changes.ts';
+import { checkNodeName } from './node-name.ts';
 import { NodeObserver } from './node-observer.ts';
 import type { Host } from './node-observer.ts';
 import { Progress } from './progress.ts';
@@ -232,7 +233,10 @@ export class Controller {
     };
     for (const { name } of shape.bridges) this.#knownBridges.add(name);
     this.#foreignNames ||= shape.anyVeth === true && isKnownPlugin(facts);
-    const refusals = checkNode(facts, bindings, options);
+    const { nodes, pods: all } = store.snapshot();
+    const isListed = store.inSync(['Node']) ? nodes.has(node) : undefined;
+    const mentions = { isListed, ownPods: pods.length, allPods: all.size };
+    const refusals = [...checkNode(facts, bindings, options), ...checkNodeName(node, mentions)];
     const unbound = problems.filter(({ code }) => code !== 'pod-without-address');
     if (shape.bridges.length > 0 && unbound.length > 0) {
       const keys = new Set(unbound.map(({ pod }) => pod));

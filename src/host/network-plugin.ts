@@ -15,7 +15,8 @@ export type RefusalCode =
   | 'bridge-uplink'
   | 'neighbour-targets-unchecked'
   | 'routed-pattern-covers-uplink'
-  | 'forwarding-off';
+  | 'forwarding-off'
+  | 'node-unknown';
 
 /** Something about the node that makes enforcement impossible (`refuse`) or incomplete (`warn`). Never a reason for a weaker mode. */
 export interface Refusal {
