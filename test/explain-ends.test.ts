@@ -62,7 +62,7 @@ describe('ends', () => {
     {
       name: 'policy sees the entry node behind a node port',
       args: ['203.0.113.3', '192.168.7.11:30080'],
-      is: 'DENIED[E014,E020] on 3 of 6 flows  203.0.113.3 -> service shop/web:30080 -> 3 endpoints',
+      is: 'DENIED[E014,E020] on 2 of 3 flows  203.0.113.3 -> service shop/web:30080 -> 3 endpoints',
     },
     {
       name: 'externalTrafficPolicy Local keeps the client',

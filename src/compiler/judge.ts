@@ -51,7 +51,8 @@ export function createJudge(snapshot: ClusterSnapshot, options: { readonly polic
 
   function judge(flow: Flow, tracers: FlowTracers = {}): FlowVerdict {
     const egress = evaluateSide(effectivePolicy(flow.from), 'egress', flow, context, tracers.egress);
-    const ingress = evaluateSide(effectivePolicy(flow.to), 'ingress', flow, context, tracers.ingress);
+    const arriving = flow.arrival ?? flow;
+    const ingress = evaluateSide(effectivePolicy(arriving.to), 'ingress', arriving, context, tracers.ingress);
     return { verdict: bothSides(egress.verdict, ingress.verdict), egress, ingress };
   }
 

@@ -13,7 +13,7 @@ import { sharedFamilies, toEnd } from './ends.ts';
 import type { EndRef } from './explanation.ts';
 import { shortName } from './flow-context.ts';
 import { groupPods, sectionVocabulary } from './flow-space.ts';
-import { podMember } from './locate.ts';
+import { nodeMember, podMember } from './locate.ts';
 import type { Located, Member, World } from './locate.ts';
 import { addressClasses, intervalText, portClasses } from './partition.ts';
 import type { PortClass } from './partition.ts';
@@ -23,6 +23,8 @@ export interface AskedFlow {
   readonly from: EndRef;
   readonly to: EndRef;
   readonly flow: Flow;
+  /** The ends of the flow's arrival, if it has one. */
+  readonly arrival?: { readonly from: EndRef; readonly to: EndRef };
   /** How many flows it stands for. */
   readonly count: number;
   readonly servicePort?: number;
@@ -80,13 +82,7 @@ export function memberClasses(
   }
   const nodes = [...cluster.snapshot.nodes.values()]
     .filter(({ addresses }) => addresses.some((address) => cidrContains(cidr, address)))
-    .map((node): MemberClass => ({
-      member: {
-        ref: { kind: 'Node', name: node.name },
-        party: { kind: 'node', name: node.name, addresses: node.addresses },
-      },
-      count: 1,
-    }));
+    .map((node): MemberClass => ({ member: nodeMember(node), count: 1 }));
   return [...outside, ...classesOf(world, pods, other), ...nodes];
 }
 

@@ -13,7 +13,7 @@ import type {
   Step,
   Warning,
 } from './explanation.ts';
-import { shortName } from './flow-context.ts';
+import { shortName, sideContext } from './flow-context.ts';
 import type { ExplainedFlow } from './flow-step.ts';
 import type { Question } from './explain.ts';
 import { orPeersHelp } from './or-peers.ts';
@@ -158,7 +158,7 @@ function assumptions(missing: readonly MissingFact[], flows: readonly ExplainedF
   const silent = new Set<string>();
   let namespaces = false;
   for (const { context } of flows) {
-    for (const end of [context.flow.from, context.flow.to]) {
+    for (const end of [context.flow.from, sideContext(context, 'ingress').flow.to]) {
       if (end.kind === 'pod' && end.unknown?.has('labels') === true) {
         imaginary.add(end.pod.name);
         const { policies } = context.cluster.snapshot;

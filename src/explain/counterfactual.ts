@@ -87,6 +87,7 @@ export function otherFlows(
   asked: Flow,
 ): OtherFlows {
   const counted = new Set<string>();
+  const askedKeys = new Set([asked, ...(asked.arrival === undefined ? [] : [asked.arrival])].map(flowKey));
   let [changed, alike, closed, judgements] = [0, 0, 0, 0];
   let example: OtherFlows['example'];
   for (const change of changes) {
@@ -129,7 +130,7 @@ export function otherFlows(
               judgements += 1;
               if (judgements > maxJudgements) return { changed: null, alike, closed };
               const key = flowKey(flow);
-              if (counted.has(key) || key === flowKey(asked)) continue;
+              if (counted.has(key) || askedKeys.has(key)) continue;
               const is = after.judge(flow).verdict;
               if (before.judge(flow).verdict === is) continue;
               counted.add(key);

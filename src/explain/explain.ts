@@ -4,6 +4,7 @@ import type { FlowProtocol } from '../model/flow.ts';
 import type { IpFamily } from '../model/ip.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
+import { familyOf } from '../model/ip.ts';
 import type { Service } from '../model/service.ts';
 import { askedFlows, familiesOf, flowBetween, memberClasses } from './asked-flows.ts';
 import type { AskedFlow, MemberClass, PortQuestion } from './asked-flows.ts';
@@ -13,12 +14,13 @@ import { explainDns } from './dns-step.ts';
 import type { ExplainedDns } from './dns-step.ts';
 import { createDirectory } from './ends.ts';
 import type { EndRef, Explanation } from './explanation.ts';
+import type { FlowContext } from './flow-context.ts';
 import { explainFlow } from './flow-step.ts';
 import { locate } from './locate.ts';
 import type { Located, World } from './locate.ts';
 import { mergeFlows } from './merge-flows.ts';
 import { walkService } from './service-walk.ts';
-import type { Walk } from './service-walk.ts';
+import type { Route, Walk } from './service-walk.ts';
 
 /** A question, as the command line puts it. */
 export interface Question {
@@ -70,13 +72,12 @@ export function explain(
       : answerDirect(world, judge, from.value, to, question);
   if (!answered.ok) return answered;
   const { asked, walk, dns, names } = answered.value;
-  const explained = asked.map(({ flow, from, to, count, servicePort, remark, portClass }) => ({
-    portClass,
-    explained: explainFlow(
-      { cluster: withTemplates, flow, from, to, ...(servicePort === undefined ? {} : { servicePort }) },
-      judge,
-      { count, ...(remark === undefined ? {} : { remark }) },
-    ),
+  const explained = asked.map((each) => ({
+    portClass: each.portClass,
+    explained: explainFlow(contextOf(withTemplates, each), judge, {
+      count: each.count,
+      ...(each.remark === undefined ? {} : { remark: each.remark }),
+    }),
   }));
   return ok(
     conclude(withTemplates, judge, {
@@ -89,6 +90,14 @@ export function explain(
       ...names,
     }),
   );
+}
+
+function contextOf(cluster: Cluster, { flow, from, to, arrival, servicePort }: AskedFlow): FlowContext {
+  const shared = { cluster, ...(servicePort === undefined ? {} : { servicePort }) };
+  const context = { ...shared, flow, from, to };
+  return arrival === undefined || flow.arrival === undefined
+    ? context
+    : { ...context, arrival: { ...shared, ...arrival, flow: flow.arrival } };
 }
 
 interface Answered {
@@ -127,19 +136,19 @@ function answerService(
   const asked: AskedFlow[] = [];
   let problem: string | undefined;
   const targets = new Set<string>();
+  const served = servedFamilies(to);
   for (const route of walk.value.routes) {
     targets.add(JSON.stringify(route.to.ref));
-    const families = familiesOf(route.from, route.to, question.family);
+    const families = familiesOf(route.from, route.to, question.family).filter((family) => served?.has(family) ?? true);
     if (families.length === 0)
       problem ??= `${question.from} and an endpoint of ${to.service.key} have no address family in common`;
     for (const family of families) {
-      const flow = flowBetween(route.from, route.to, family, route.protocol, route.port);
+      const flow = routeFlow(route, family);
       if (flow === undefined) continue;
       const source = sources.find(({ member }) => member === route.from);
       asked.push({
+        ...flow,
         from: route.from.ref,
-        to: route.to.ref,
-        flow,
         count: source?.count ?? 1,
         servicePort: route.servicePort,
         ...(route.remark === undefined ? {} : { remark: route.remark }),
@@ -153,6 +162,25 @@ function answerService(
       ? { dns: explainDns(world, first, question.dnsService, judge, question.family) }
       : {};
   return ok({ asked, walk: walk.value, ...dns, names: { manyFrom: isMany(sources), manyTo: targets.size > 1 } });
+}
+
+/** The flow of a route, with its arrival if a node on the way changes an address. */
+function routeFlow(
+  { from, to, protocol, port, leaves, seenFrom }: Route,
+  family: IpFamily,
+): Pick<AskedFlow, 'to' | 'flow' | 'arrival'> | undefined {
+  const first = leaves ?? { to, port };
+  const flow = flowBetween(from, first.to, family, protocol, first.port);
+  if (flow === undefined || (leaves === undefined && seenFrom === undefined)) return flow && { to: first.to.ref, flow };
+  const source = seenFrom ?? from;
+  const arrival = flowBetween(source, to, family, protocol, port);
+  return arrival && { to: first.to.ref, flow: { ...flow, arrival }, arrival: { from: source.ref, to: to.ref } };
+}
+
+/** The families a Service is asked in: that of its address, those of its cluster addresses; any if it has none. */
+function servedFamilies({ service, address }: Located & { kind: 'service' }): ReadonlySet<IpFamily> | undefined {
+  const addresses = address === undefined ? service.clusterIps : [address];
+  return addresses.length === 0 ? undefined : new Set(addresses.map(familyOf));
 }
 
 function isMany(classes: readonly MemberClass[]): boolean {
@@ -175,10 +203,19 @@ function nodePortService(
   for (const service of world.cluster.snapshot.services.values()) {
     const found = service.ports.find((known) => known.nodePort === port && known.protocol === protocol);
     if (found === undefined) continue;
-    const [address] = member.party.addresses;
+    const { addresses, name } = member.party;
+    const [address] = addresses;
     const ref: EndRef = { kind: 'Service', namespace: service.namespace, name: service.name };
     const entered: Service = { ...service, ports: [{ ...found, port }] };
-    return { kind: 'service', ref, service: entered, entry: 'outside', ...(address === undefined ? {} : { address }) };
+    return {
+      kind: 'service',
+      ref,
+      service: entered,
+      entry: 'outside',
+      // A node that was named has all its addresses, one that was asked by an address has this one.
+      ...(addresses.length > 1 || address === undefined ? {} : { address }),
+      ...(name === undefined ? {} : { door: { node: name, port } }),
+    };
   }
   return undefined;
 }

@@ -160,6 +160,8 @@ export interface FlowStep {
   readonly count: number;
   /** What all edits of this flow do together, if several blockers need one each. */
   readonly combined?: string;
+  /** Where packets first go, and from whom they arrive, if a node on the way changes an address. */
+  readonly legs?: { readonly to: EndRef; readonly port?: number; readonly from: EndRef };
   /** What is special about this flow among several: `through node-b`. */
   readonly remark?: string;
 }

@@ -13,6 +13,13 @@ export interface FlowContext {
   readonly to: EndRef;
   /** The port that was asked of a Service, before translation. */
   readonly servicePort?: number;
+  /** Of the flow's arrival, if it has one. */
+  readonly arrival?: FlowContext;
+}
+
+/** The flow as the policies of a direction see it. */
+export function sideContext(context: FlowContext, direction: Direction): FlowContext {
+  return direction === 'ingress' ? (context.arrival ?? context) : context;
 }
 
 /** The end a direction's policies are about. */

@@ -3,6 +3,7 @@ import type { PolicyTrace } from '../compiler/trace.ts';
 import type { FlowEnd } from '../model/flow.ts';
 import type { ReasonCode } from './codes.ts';
 import type { FlowStep, MissingFact, Outcome } from './explanation.ts';
+import { sideContext } from './flow-context.ts';
 import type { FlowContext } from './flow-context.ts';
 import { explainSide } from './side.ts';
 import type { ExplainedSide } from './side.ts';
@@ -25,14 +26,15 @@ export interface FlowStepExtras {
 
 /** Judges a flow with the tracer on: the explanation is this evaluation, rendered. */
 export function explainFlow(context: FlowContext, judge: Judge, extras: FlowStepExtras = {}): ExplainedFlow {
-  const { flow, from, to } = context;
+  const { flow, from, arrival } = context;
+  const { flow: last, to } = sideContext(context, 'ingress');
   const traces: { readonly egress: PolicyTrace[]; readonly ingress: PolicyTrace[] } = { egress: [], ingress: [] };
   const verdict = judge.judge(flow, {
     egress: (trace) => traces.egress.push(trace),
     ingress: (trace) => traces.ingress.push(trace),
   });
   const egress = explainSide(context, 'egress', verdict.egress, traces.egress, judge);
-  const ingress = explainSide(context, 'ingress', verdict.ingress, traces.ingress, judge);
+  const ingress = explainSide(sideContext(context, 'ingress'), 'ingress', verdict.ingress, traces.ingress, judge);
   const outcome = outcomeOf(verdict);
   return {
     context,
@@ -44,9 +46,10 @@ export function explainFlow(context: FlowContext, judge: Judge, extras: FlowStep
       from,
       to,
       protocol: flow.protocol,
-      ...(flow.port === undefined ? {} : { port: flow.port }),
+      ...(last.port === undefined ? {} : { port: last.port }),
+      ...(arrival === undefined ? {} : { legs: legsOf(context, arrival) }),
       ...(extras.ports === undefined ? {} : { ports: extras.ports }),
-      family: lacksAddress(flow.from) || lacksAddress(flow.to) ? null : flow.family,
+      family: lacksAddress(flow.from) || lacksAddress(last.to) ? null : flow.family,
       verdict: outcome,
       codes: codesOf(outcome, egress, ingress),
       egress: egress.side,
@@ -55,6 +58,10 @@ export function explainFlow(context: FlowContext, judge: Judge, extras: FlowStep
       ...(extras.remark === undefined ? {} : { remark: extras.remark }),
     },
   };
+}
+
+function legsOf({ to, flow }: FlowContext, arrival: FlowContext): NonNullable<FlowStep['legs']> {
+  return { to, ...(flow.port === undefined ? {} : { port: flow.port }), from: arrival.from };
 }
 
 /** ALLOWED needs a rule or an exemption on at least one side; UNPROTECTED passes because nothing isolates. */

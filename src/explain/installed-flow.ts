@@ -18,14 +18,27 @@ export interface FlowPlace {
   readonly bindings: ReadonlyMap<PodKey, PodBinding>;
 }
 
-/** The packet of a step, as a node would see it; `undefined` if an end has no address or the step has no port. */
+/** The packet of a step, as the node would see it; `undefined` if an end has no address or the step has no port. */
 export function flowOf(place: FlowPlace, step: FlowStep): Flow | undefined {
-  const { family, protocol, port } = step;
+  const { family, protocol, port } = legOf(place, step);
   if (family === null || (port === undefined && protocol !== 'ICMP')) return undefined;
-  const from = endOf(place, step.from, family);
-  const to = endOf(place, step.to, family);
+  const from = endOf(place, legOf(place, step).from, family);
+  const to = endOf(place, legOf(place, step).to, family);
   if (from === undefined || to === undefined) return undefined;
   return { from, to, family, protocol, ...(port === undefined ? {} : { port }) };
+}
+
+/** Where a node on the way changes an address, the node of the source sees the packet leave, every other one arrive. */
+function legOf(
+  { snapshot, node }: FlowPlace,
+  step: FlowStep,
+): Pick<FlowStep, 'from' | 'to' | 'protocol' | 'port' | 'family'> {
+  const { legs, from, ...rest } = step;
+  if (legs === undefined) return step;
+  const source = from.kind === 'Pod' ? snapshot.pods.get(podKey(from.namespace, from.name)) : undefined;
+  if (source?.node !== node) return { ...rest, from: legs.from };
+  const { protocol, family } = rest;
+  return { from, to: legs.to, protocol, family, ...(legs.port === undefined ? {} : { port: legs.port }) };
 }
 
 /** The nodes of pods at the ends of a step. */

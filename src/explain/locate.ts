@@ -7,12 +7,14 @@ import { familyBits, parseIp } from '../model/ip.ts';
 import type { IpAddress } from '../model/ip.ts';
 import { noLabels } from '../model/labels.ts';
 import { namespaceName, nodeName, podKey, serviceKey } from '../model/names.ts';
+import type { Node } from '../model/node.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
 import type { Service } from '../model/service.ts';
 import type { Cluster, WrittenObject } from './cluster.ts';
 import type { Directory, Party } from './ends.ts';
 import type { EndRef, WorkloadKind } from './explanation.ts';
+import type { Entrance } from './external-routes.ts';
 import { parseKind } from './kinds.ts';
 import { lettersApart } from './label-words.ts';
 import { workloadNames, workloadPods } from './workloads.ts';
@@ -35,6 +37,8 @@ export type Located =
       readonly service: Service;
       readonly entry: ServiceEntry;
       readonly address?: IpAddress;
+      /** The node whose port it was entered by. */
+      readonly door?: Entrance['door'];
     }
   | { readonly kind: 'block'; readonly ref: EndRef; readonly cidr: Cidr };
 
@@ -165,18 +169,19 @@ export function podMember({ directory }: World, pod: Endpoint): Result<Member, s
   return ok({ ref, party: unknown.size === 0 ? party : { ...party, unknown } });
 }
 
+/** A node as an end. */
+export function nodeMember({ name, addresses }: Node): Member {
+  return { ref: { kind: 'Node', name }, party: { kind: 'node', name, addresses } };
+}
+
 function locateNode({ cluster }: World, name: string): Result<Located, string> {
   const node = cluster.snapshot.nodes.get(nodeName(name));
   if (node === undefined) {
     const known = [...cluster.snapshot.nodes.keys()];
     return err(`there is no node ${name} in the manifests${didYouMean(name, known, (other) => `node/${other}`)}`);
   }
-  const ref: EndRef = { kind: 'Node', name };
-  return ok({
-    kind: 'members',
-    ref,
-    members: [{ party: { kind: 'node', name: node.name, addresses: node.addresses }, ref }],
-  });
+  const member = nodeMember(node);
+  return ok({ kind: 'members', ref: member.ref, members: [member] });
 }
 
 function locateService({ cluster }: World, namespace: string, name: string): Result<Located, string> {

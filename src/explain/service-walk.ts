@@ -7,6 +7,7 @@ import { placeOf } from './cluster.ts';
 import type { Located, Member, World } from './locate.ts';
 import { didYouMean } from './locate.ts';
 import type { ServiceStep } from './explanation.ts';
+import { externalRoutes, nodeOf } from './external-routes.ts';
 import { shortName } from './flow-context.ts';
 import { serviceEndpoints } from './service-endpoints.ts';
 
@@ -18,7 +19,11 @@ export interface Route {
   readonly port: number;
   /** The Service's port that was asked. */
   readonly servicePort: number;
-  /** `through node-b`: the source is the node the packet entered by. */
+  /** Where packets go before they are translated, if the source's own node does not translate them. */
+  readonly leaves?: { readonly to: Member; readonly port: number };
+  /** The source as the endpoint's node sees it, if a node puts its address in the place of a pod's. */
+  readonly seenFrom?: Member;
+  /** `entering by node-b`. */
   readonly remark?: string;
 }
 
@@ -110,14 +115,17 @@ interface PortWalk {
 }
 
 function walkPort(world: World, question: ServiceQuestion, port: ServicePort): PortWalk {
-  const { service, address: asked, entry } = question.to;
+  const { service, address: asked, entry, door } = question.to;
   const found = serviceEndpoints(world, service, port);
   const warnings: string[] = [];
-  const outside = question.from.every(({ party }) => party.kind === 'external') || entry === 'outside';
+  const clients = question.from.every(({ party }) => party.kind === 'external');
+  // Only a Service that is reached from outside has another way in than its cluster address.
+  const outside = entry === 'outside' || (clients && service.type !== 'ClusterIP');
   const span = world.cluster
     .written(world.cluster.snapshot.services.get(service.key) ?? service)
     ?.locate(['spec', 'ports', port.index])?.value;
-  const address = service.headless ? null : (asked ?? service.clusterIps[0] ?? null);
+  const fromOutside = clients ? (service.loadBalancerIps[0] ?? service.externalIps[0]) : undefined;
+  const address = service.headless ? null : (asked ?? fromOutside ?? service.clusterIps[0] ?? null);
   const suffix = port.protocol === 'TCP' ? '' : `/${port.protocol}`;
   const shown = `${service.key} ${service.headless ? 'headless' : `${address ?? 'without address'}:${port.port}${suffix}`}`;
   const names = found.ready.map(({ member }) => shortName(member.ref));
@@ -132,20 +140,30 @@ function walkPort(world: World, question: ServiceQuestion, port: ServicePort): P
         : `${found.ready.length} of ${total} endpoints ready`;
   const place = span === undefined ? '' : `${placeText(span)}, `;
   const routes: Route[] = [];
+  const unreached: string[] = [];
   for (const { member, port: number } of found.ready) {
     const toPort = service.headless ? port.port : number;
     const base = { to: member, protocol: port.protocol, port: toPort, servicePort: port.port };
+    const before = routes.length;
     for (const from of question.from) {
-      if (outside && from.party.kind !== 'node') routes.push(...outsideRoutes(world, service, from, base, warnings));
-      else if (isLocal(service, from, member)) routes.push({ ...base, from });
+      if (outside) {
+        const entrance = { service, ...(door === undefined ? {} : { door }) };
+        routes.push(...externalRoutes(world, entrance, from, base, warnings));
+      } else if (isLocal(service, from, member)) routes.push({ ...base, from });
     }
+    if (routes.length === before) unreached.push(shortName(member.ref));
   }
   if (found.ready.length > 0 && routes.length === 0) {
+    const where = outside
+      ? `externalTrafficPolicy is Local and no endpoint runs on ${door?.node ?? 'the node'}`
+      : `internalTrafficPolicy is Local and no endpoint runs on the node of ${question.from.map(({ ref }) => shortName(ref)).join(', ')}`;
+    warnings.push(`${where}: packets are dropped before any policy`);
+  } else if (outside && unreached.length > 0) {
     warnings.push(
-      `internalTrafficPolicy is Local and no endpoint runs on the node of ${question.from.map(({ ref }) => shortName(ref)).join(', ')}: packets are dropped before any policy`,
+      `externalTrafficPolicy is Local: ${door?.node ?? 'the node'} leads to its own endpoints only, not to ${listNames(unreached)}`,
     );
   }
-  if (outside && entry === 'cluster' && service.type === 'ClusterIP') {
+  if (clients && entry === 'cluster' && service.type === 'ClusterIP') {
     warnings.push(`${service.key} has no address outside the cluster: this holds only where routes lead to its pods`);
   }
   if (service.headless)
@@ -186,51 +204,6 @@ function isLocal(service: Service, from: Member, to: Member): boolean {
   if (service.internalTrafficPolicy !== 'Local' || service.headless) return true;
   const [a, b] = [nodeOf(from), nodeOf(to)];
   return a === undefined || b === undefined || a === b;
-}
-
-function nodeOf({ party }: Member): string | undefined {
-  return party.kind === 'pod' ? party.pod.node : party.kind === 'node' ? party.name : undefined;
-}
-
-/**
- * From outside: with `externalTrafficPolicy: Local` the client's address is kept; with `Cluster` the entry node may put
- * its own in its place. Entering by the endpoint's own node is exempt as traffic of that node (semantics 52, 59).
- */
-function outsideRoutes(
-  world: World,
-  service: Service,
-  from: Member,
-  base: Omit<Route, 'from'>,
-  warnings: string[],
-): readonly Route[] {
-  if (service.externalTrafficPolicy === 'Local' || service.type === 'ClusterIP') return [{ ...base, from }];
-  const nodes = [...world.cluster.snapshot.nodes.values()].filter(({ addresses }) => addresses.length > 0);
-  const name = shortName(from.ref);
-  if (nodes.length === 0) {
-    warnings.push(
-      `the node that ${name} enters by may put its own address in place of ${name} (externalTrafficPolicy: Cluster); no nodes are known here`,
-    );
-    return [{ ...base, from }];
-  }
-  warnings.push(
-    `externalTrafficPolicy is Cluster: policy sees the address of the node that ${name} enters by, so no ipBlock can match ${name}; Local would keep it`,
-  );
-  const own = nodeOf(base.to);
-  const entries = [nodes.find((node) => node.name === own), nodes.find((node) => node.name !== own)];
-  return entries.flatMap((node) =>
-    node === undefined
-      ? []
-      : [
-          {
-            ...base,
-            from: {
-              ref: { kind: 'Node' as const, name: node.name },
-              party: { kind: 'node' as const, name: node.name, addresses: node.addresses },
-            },
-            remark: `entering by ${node.name}`,
-          },
-        ],
-  );
 }
 
 function endpointHelp(

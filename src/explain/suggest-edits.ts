@@ -8,7 +8,7 @@ import { draftsFor, newRuleDraft } from './drafts.ts';
 import type { Draft } from './drafts.ts';
 import { diffOf } from './edit-text.ts';
 import type { Outcome, Suggestion } from './explanation.ts';
-import { shortName } from './flow-context.ts';
+import { shortName, sideContext, subjectOf } from './flow-context.ts';
 import { outcomeOf } from './flow-step.ts';
 import type { ExplainedFlow } from './flow-step.ts';
 import { problemsOf } from './near-miss-words.ts';
@@ -73,7 +73,8 @@ function unblock(
   judge: Judge,
   blocker: number | undefined,
 ): Chosen | undefined {
-  const { context } = explained;
+  const context = sideContext(explained.context, direction);
+  const { flow } = explained.context;
   const { candidates, side } = explained[direction];
   const [best] = candidates;
   const drafts = best === undefined ? [] : [...draftsFor(best, context, direction)];
@@ -82,7 +83,7 @@ function unblock(
   if (fresh !== undefined) drafts.push(fresh);
   let chosen: { readonly draft: Draft; readonly effect: EditEffect } | undefined;
   for (const draft of drafts.slice(0, maxDrafts)) {
-    const effect = judgeEdits(context.cluster, judge, context.flow, [draft]);
+    const effect = judgeEdits(context.cluster, judge, flow, [draft]);
     if (effect === undefined || effect.verdict[direction].verdict !== 'allow') continue;
     if (chosen === undefined || effect.others.closed < chosen.effect.others.closed) chosen = { draft, effect };
     if (draft.certain === true || chosen.effect.others.closed === 0) break;
@@ -100,11 +101,11 @@ function unblock(
 }
 
 function isolate(explained: ExplainedFlow, direction: Direction, judge: Judge): Chosen | undefined {
-  const { context } = explained;
+  const context = sideContext(explained.context, direction);
   const [best] = explained[direction].candidates;
   if (best === undefined) return undefined;
   for (const draft of draftsFor(best, context, direction)) {
-    const effect = judgeEdits(context.cluster, judge, context.flow, [draft]);
+    const effect = judgeEdits(context.cluster, judge, explained.context.flow, [draft]);
     if (effect === undefined) continue;
     const name = shortName(direction === 'egress' ? context.from : context.to);
     const after = effect.changes[0]?.after;
@@ -122,7 +123,7 @@ function isolate(explained: ExplainedFlow, direction: Direction, judge: Judge): 
 }
 
 function subjectEnd({ context }: ExplainedFlow, direction: Direction): FlowEnd {
-  return direction === 'egress' ? context.flow.from : context.flow.to;
+  return subjectOf(sideContext(context, direction), direction).end;
 }
 
 function verified(

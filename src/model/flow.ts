@@ -35,6 +35,8 @@ export interface Flow {
   readonly protocol: FlowProtocol;
   /** 1 to 65535; absent for ICMP. */
   readonly port?: number;
+  /** The same packets as they arrive, if a node on the way changes an address: what ingress is judged by. */
+  readonly arrival?: Omit<Flow, 'arrival'>;
 }
 
 /** A condition's answer: `unknown` if a missing fact could change it (Kleene's three-valued logic). */

@@ -12,8 +12,9 @@ export function renderWalk(steps: readonly Step[], paint: Paint): readonly strin
     else if (step.kind === 'service')
       rows.push(['service', `${step.text}${step.note === undefined ? '' : `  (${step.note})`}`]);
     else if (flows.length === 1) {
-      for (const side of [step.egress, step.ingress])
-        rows.push([side.direction, `${pairText(step)}  ${sideWord(side)}`]);
+      const remark = step.remark === undefined ? '' : `  ${step.remark}`;
+      rows.push(['egress', `${pairText(leaving(step))}  ${sideWord(step.egress)}`]);
+      rows.push(['ingress', `${pairText(arriving(step))}  ${sideWord(step.ingress)}${remark}`]);
     } else {
       const alike = step.count > 1 ? `  (${step.count} alike)` : '';
       const remark = step.remark === undefined ? '' : `  ${step.remark}`;
@@ -41,7 +42,21 @@ function dnsText({ verdict, flows, server }: DnsStep): string {
   return `${relative(first.from, first.from)} -> ${shown}  ${ports}  ${verdict}${by}`;
 }
 
-function pairText(step: FlowStep): string {
+type Pair = Pick<FlowStep, 'from' | 'to' | 'protocol' | 'port' | 'ports'>;
+
+/** The packets as their own node sees them. */
+function leaving({ legs, ...step }: FlowStep): Pair {
+  if (legs === undefined) return step;
+  const { from, protocol } = step;
+  return { from, to: legs.to, protocol, ...(legs.port === undefined ? {} : { port: legs.port }) };
+}
+
+/** The packets as the node of the endpoint sees them. */
+function arriving({ legs, ...step }: FlowStep): Pair {
+  return legs === undefined ? step : { ...step, from: legs.from };
+}
+
+function pairText(step: Pair): string {
   return `${relative(step.from, step.from)} -> ${relative(step.to, step.from)}  ${portText(step)}`;
 }
 
