@@ -52,6 +52,7 @@ export function addExplain(program: Command, context: Context, finish: (code: Ex
     .option('--no-dns', 'do not judge name resolution for Services')
     .option('--dns-service <ns/name>', 'the Service that resolves names', 'kube-system/kube-dns')
     .option('--police-node-egress', 'judge egress to the own node by rules too', false)
+    .option('--node-dns <addresses>', 'where every node answers DNS itself, as NodeLocal DNSCache does: 169.254.20.10')
     .option('--kubeconfig <path>', 'ask the cluster of this kubeconfig (without -f; else KUBECONFIG, ~/.kube/config)')
     .option('--context <name>', 'context of the kubeconfig; with -f: the cluster as well')
     .option('--cluster <name>', 'cluster of the kubeconfig')

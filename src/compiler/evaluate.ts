@@ -3,6 +3,7 @@ import { assertNever } from '../model/assert.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { every, some } from '../model/flow.ts';
 import type { Answer, Flow, FlowEnd, Verdict } from '../model/flow.ts';
+import type { IpAddress } from '../model/ip.ts';
 import type { Namespace } from '../model/namespace.ts';
 import type { NamespaceName } from '../model/names.ts';
 import type { Direction, IpBlock } from '../model/policy.ts';
@@ -17,6 +18,8 @@ export interface EvaluationContext {
   readonly namespaces: ReadonlyMap<NamespaceName, Namespace>;
   /** Enforce egress rules towards the pod's own node (`--police-node-egress`). Off by default (semantics 53). */
   readonly policeNodeEgress?: boolean;
+  /** Addresses at which every node answers DNS itself; queries to them stay exempt (docs/decisions/0008). */
+  readonly nodeDns?: ReadonlySet<IpAddress>;
 }
 
 /** Why one side passes or not: the fixed reasons come before any rule is read. */
@@ -59,7 +62,7 @@ export function evaluateSide(
   if (section.isolated === 'no') return pass('not-isolated');
   if (other.kind === 'pod' && other.pod.key === subject.pod.key) return pass('same-endpoint');
 
-  const exempt = isOwnNode(subject, other, direction, context);
+  const exempt = isOwnNode(subject, direction, flow, context);
   if (exempt === 'yes') return pass('node-traffic');
 
   const admittedBy: Provenance[] = [];
@@ -93,10 +96,15 @@ function pass(reason: SideReason): SideVerdict {
 /** Traffic between a pod and its own node is exempt (semantics 52-54); egress only unless the operator polices it. */
 function isOwnNode(
   subject: FlowEnd & { kind: 'pod' },
-  other: FlowEnd,
   direction: Direction,
+  flow: Flow,
   context: EvaluationContext,
 ): Answer {
+  const other = direction === 'egress' ? flow.to : flow.from;
+  if (direction === 'egress' && other.address !== undefined && context.nodeDns?.has(other.address) === true) {
+    const isQuery = flow.port === 53 && (flow.protocol === 'UDP' || flow.protocol === 'TCP');
+    return isQuery || context.policeNodeEgress !== true ? 'yes' : 'no';
+  }
   if (other.kind !== 'node') return 'no';
   if (direction === 'egress' && context.policeNodeEgress === true) return 'no';
   if (subject.unknown?.has('node') === true) return 'unknown';

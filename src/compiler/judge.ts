@@ -31,8 +31,8 @@ export interface Judge {
 }
 
 /** Builds a {@link Judge}. The snapshot must not change while it is used. */
-export function createJudge(snapshot: ClusterSnapshot, options: { readonly policeNodeEgress?: boolean } = {}): Judge {
-  const context: EvaluationContext = { namespaces: snapshot.namespaces, ...options };
+export function createJudge(snapshot: ClusterSnapshot, options: Omit<EvaluationContext, 'namespaces'> = {}): Judge {
+  const context: EvaluationContext = { ...options, namespaces: snapshot.namespaces };
   const byNamespace = groupByNamespace(snapshot.policies.values());
   const resolved = new Map<PodKey, EffectivePolicy>();
 

@@ -229,6 +229,9 @@ function notes(flows: readonly ExplainedFlow[]): readonly string[] {
   );
 }
 
+/** Where NodeLocal DNSCache answers unless it is told otherwise. */
+const usualNodeDns = '169.254.20.10';
+
 const metadataAddresses = new Set(['169.254.169.254', 'fd00:ec2::254']);
 
 function warnings(flows: readonly ExplainedFlow[], { walk, dns }: Findings): readonly Warning[] {
@@ -243,6 +246,11 @@ function warnings(flows: readonly ExplainedFlow[], { walk, dns }: Findings): rea
   }
   for (const { step, context } of flows) {
     const address = context.flow.to.kind === 'external' ? context.flow.to.address : undefined;
+    if (address === usualNodeDns) {
+      found.push({
+        text: `NodeLocal DNSCache answers at ${address} on every node, and what stays on a node passes; if it does here, say --node-dns ${address}`,
+      });
+    }
     if (address === undefined || !metadataAddresses.has(address) || step.verdict !== 'ALLOWED') continue;
     found.push({ code: 'NP505', text: `this is the cloud metadata endpoint; \`except\` has no entry for ${address}` });
   }

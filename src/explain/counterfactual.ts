@@ -65,7 +65,7 @@ export function judgeEdits(
   }
   const policies = new Map(cluster.snapshot.policies);
   for (const { after } of changes) policies.set(after.key, after);
-  const changed = createJudge({ ...cluster.snapshot, policies });
+  const changed = createJudge({ ...cluster.snapshot, policies }, judge.context);
   return {
     changes,
     verdict: changed.judge(asked),

@@ -6,6 +6,7 @@ import { worst } from './explanation.ts';
 import type { DnsStep, EndRef } from './explanation.ts';
 import { explainFlow } from './flow-step.ts';
 import type { ExplainedFlow } from './flow-step.ts';
+import { nodeDnsMember } from './locate.ts';
 import type { Member, World } from './locate.ts';
 import { serviceEndpoints } from './service-endpoints.ts';
 
@@ -18,7 +19,7 @@ export interface ExplainedDns {
 
 /**
  * May the source ask the cluster's name server? UDP decides; names still resolve without TCP unless answers are long,
- * so TCP alone is a warning. Without such a Service nothing is judged.
+ * so TCP alone is a warning. Where nodes answer DNS themselves, they are asked. Without such a Service nothing is judged.
  */
 export function explainDns(
   world: World,
@@ -30,17 +31,19 @@ export function explainDns(
   const ref: EndRef = { kind: 'Service', ...server };
   const service = world.cluster.snapshot.services.get(serviceKey(server.namespace, server.name));
   const flows: ExplainedFlow[] = [];
+  const ask = (to: Member, protocol: 'UDP' | 'TCP', port: number): void => {
+    const [first] = familiesOf(from, to, family);
+    const flow = first === undefined ? undefined : flowBetween(from, to, first, protocol, port);
+    if (flow === undefined) return;
+    const context = { cluster: world.cluster, flow, from: from.ref, to: to.ref, servicePort: 53 };
+    flows.push(explainFlow(context, judge));
+  };
   for (const protocol of ['UDP', 'TCP'] as const) {
+    for (const address of world.nodeDns) ask(nodeDnsMember(address), protocol, 53);
+    if (world.nodeDns.size > 0) continue;
     const port = service?.ports.find((known) => known.protocol === protocol && known.port === 53);
     if (service === undefined || port === undefined) continue;
-    for (const endpoint of serviceEndpoints(world, service, port).ready) {
-      const [first] = familiesOf(from, endpoint.member, family);
-      const flow = first === undefined ? undefined : flowBetween(from, endpoint.member, first, protocol, endpoint.port);
-      if (flow === undefined) continue;
-      flows.push(
-        explainFlow({ cluster: world.cluster, flow, from: from.ref, to: endpoint.member.ref, servicePort: 53 }, judge),
-      );
-    }
+    for (const endpoint of serviceEndpoints(world, service, port).ready) ask(endpoint.member, protocol, endpoint.port);
   }
   const udp = flows.filter(({ step }) => step.protocol === 'UDP');
   const tcp = flows.filter(({ step }) => step.protocol === 'TCP');

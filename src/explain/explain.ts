@@ -1,7 +1,7 @@
 import { createJudge } from '../compiler/judge.ts';
 import type { Judge } from '../compiler/judge.ts';
 import type { FlowProtocol } from '../model/flow.ts';
-import type { IpFamily } from '../model/ip.ts';
+import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { err, ok } from '../model/result.ts';
 import type { Result } from '../model/result.ts';
 import { familyOf } from '../model/ip.ts';
@@ -42,6 +42,8 @@ export interface Question {
 /** Options that the operator of the cluster sets. */
 export interface ExplainOptions {
   readonly policeNodeEgress?: boolean;
+  /** Addresses at which every node answers DNS itself. */
+  readonly nodeDns?: ReadonlySet<IpAddress>;
 }
 
 /** Answers a question. The error is a question nobody can answer: an end, a port or a family that does not exist. */
@@ -55,7 +57,8 @@ export function explain(
     ...cluster,
     written: (object) => (object.kind === 'Pod' ? templates.get(object) : undefined) ?? cluster.written(object),
   };
-  const world: World = { cluster: withTemplates, directory: createDirectory(cluster.snapshot), templates };
+  const directory = createDirectory(cluster.snapshot);
+  const world: World = { cluster: withTemplates, directory, templates, nodeDns: options.nodeDns ?? new Set() };
   const judge = createJudge(cluster.snapshot, options);
 
   const from = locate(world, question.from, question.namespace);

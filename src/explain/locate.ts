@@ -47,6 +47,8 @@ export interface World {
   readonly cluster: Cluster;
   readonly directory: Directory;
   readonly templates: Map<Endpoint, WrittenObject>;
+  /** Addresses that every node has for itself, to answer DNS. */
+  readonly nodeDns: ReadonlySet<IpAddress>;
 }
 
 const nothingKnown: ReadonlySet<PodFact> = new Set(['labels', 'addresses', 'ports', 'node']);
@@ -101,7 +103,11 @@ function locateKind(
   }
 }
 
-function locateAddress({ cluster, directory }: World, address: IpAddress): Located {
+function locateAddress({ cluster, directory, nodeDns }: World, address: IpAddress): Located {
+  if (nodeDns.has(address)) {
+    const member = nodeDnsMember(address);
+    return { kind: 'members', ref: member.ref, members: [member] };
+  }
   for (const service of cluster.snapshot.services.values()) {
     const entry = service.clusterIps.includes(address)
       ? 'cluster'
@@ -167,6 +173,11 @@ export function podMember({ directory }: World, pod: Endpoint): Result<Member, s
   if (pod.addresses.length === 0) unknown.add('addresses');
   if (pod.node === undefined) unknown.add('node');
   return ok({ ref, party: unknown.size === 0 ? party : { ...party, unknown } });
+}
+
+/** The end that whoever asks this address meets on its own node. */
+export function nodeDnsMember(address: IpAddress): Member {
+  return { ref: { kind: 'Address', address }, party: { kind: 'node', addresses: [address] } };
 }
 
 /** A node as an end. */

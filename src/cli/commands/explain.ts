@@ -9,6 +9,8 @@ import { parseKind } from '../../explain/kinds.ts';
 import { didYouMean } from '../../explain/locate.ts';
 import { parseTarget } from '../../explain/question.ts';
 import type { FlowProtocol } from '../../model/flow.ts';
+import { parseIp } from '../../model/ip.ts';
+import type { IpAddress } from '../../model/ip.ts';
 import { renderDiagnostics } from '../../report/diagnostics.ts';
 import { toExplanationJson } from '../../report/explanation-json.ts';
 import { headline, renderExplanation } from '../../report/explanation-text.ts';
@@ -49,6 +51,8 @@ export interface ExplainOptions extends LiveFlags, Omit<InstalledFlags, 'trace'>
   readonly dns: boolean;
   readonly dnsService: string;
   readonly policeNodeEgress: boolean;
+  /** Addresses, separated by commas. */
+  readonly nodeDns?: string;
   readonly color: 'auto' | 'always' | 'never';
   readonly code?: string;
   /** Seconds; `true` for the default. */
@@ -69,6 +73,9 @@ export async function explainCommand(context: Context, options: ExplainOptions):
     return refuse('say who asks for whom: policy explain FROM TO:PORT');
   const trace = traceSeconds(options.trace);
   if (trace === null) return refuse(`--trace ${String(options.trace)} is no number of seconds between 1 and 600`);
+  const nodeDns = addressSet(options.nodeDns);
+  if (nodeDns === undefined)
+    return refuse(`--node-dns takes addresses, separated by commas: 169.254.20.10, not ${options.nodeDns}`);
   const live = asksCluster(options);
   // The namespace of a context is known only once it is read; how the question is written can be judged before.
   const written = toQuestion(options.from, options.to, options, options.namespace ?? 'default');
@@ -76,7 +83,7 @@ export async function explainCommand(context: Context, options: ExplainOptions):
   const inputs = await readInputs(context, options, written);
   if (!inputs.ok) return refuse(inputs.error);
   try {
-    return await answer(context, options, { inputs, written, live, trace }, refuse);
+    return await answer(context, options, { inputs, written, live, trace, nodeDns }, refuse);
   } finally {
     inputs.api?.access.close();
   }
@@ -87,12 +94,13 @@ interface Asked {
   readonly written: Question;
   readonly live: boolean;
   readonly trace: number | undefined;
+  readonly nodeDns: ReadonlySet<IpAddress>;
 }
 
 async function answer(
   context: Context,
   options: ExplainOptions,
-  { inputs, written, live, trace }: Asked,
+  { inputs, written, live, trace, nodeDns }: Asked,
   refuse: (message: string) => ExitCode,
 ): Promise<ExitCode> {
   const question = { ...written, namespace: inputs.namespace };
@@ -102,7 +110,7 @@ async function answer(
     return refuse('the manifests hold no pods and no policies');
 
   const cluster = fileCluster(inputs.loaded, inputs.names);
-  const operator = { policeNodeEgress: options.policeNodeEgress };
+  const operator = { policeNodeEgress: options.policeNodeEgress, nodeDns };
   const inPlace = (error: string): string => (live ? error.replaceAll('in the manifests', 'in the cluster') : error);
   const cannotAnswer = (error: string): ExitCode => {
     const blind = inputs.unread === undefined ? undefined : withoutEnds(cluster, question, inputs.unread);
@@ -134,6 +142,17 @@ async function answer(
 
 function known(explanation: Explanation, unread: Unread | undefined): Explanation {
   return unread === undefined ? explanation : withUnread(explanation, unread);
+}
+
+/** Addresses of a list; `undefined` if one is none. */
+function addressSet(text: string | undefined): ReadonlySet<IpAddress> | undefined {
+  const addresses = new Set<IpAddress>();
+  for (const part of text === undefined || text === 'off' ? [] : text.split(',')) {
+    const address = parseIp(part.trim());
+    if (address === undefined) return undefined;
+    addresses.add(address);
+  }
+  return addresses;
 }
 
 /** How long `--trace` waits; `undefined` without it, `null` if it is no time. */
