@@ -5,6 +5,7 @@ import type { ModelObject } from '../model/snapshot.ts';
 import { renderDiagnostics } from '../report/diagnostics.ts';
 import type { ManifestDocument } from '../source/manifests/document.ts';
 import { loadManifests } from '../source/manifests/files.ts';
+import { isUnread } from '../source/manifests/input-diagnostic.ts';
 import { objectTitle } from '../source/object-name.ts';
 import { snapshotOf } from '../source/store.ts';
 import type { Context } from './context.ts';
@@ -21,9 +22,6 @@ export interface LoadedInputs {
   readonly others: readonly ManifestDocument[];
 }
 
-/** Codes of inputs that were not read at all or only in part. */
-const unreadable: ReadonlySet<string> = new Set(['I001', 'I002', 'I003']);
-
 /**
  * Reads manifests and reports what is wrong with them; `undefined` if some text cannot be read: an answer without it
  * might be wrong. Invalid policies are judged as the agent enforces them (semantics 84).
@@ -32,7 +30,7 @@ export function loadInputs(context: Context, inputs: StateInputs): LoadedInputs 
   const stdin = inputs.paths.includes('-') ? { stdin: context.readStdin() } : {};
   const { objects, others, diagnostics } = loadManifests({ ...inputs, ...stdin, ...placeOf(context) });
   context.stderr.write(renderDiagnostics(diagnostics));
-  if (diagnostics.some(({ code, severity }) => severity === 'error' && unreadable.has(code))) return undefined;
+  if (diagnostics.some(isUnread)) return undefined;
   return { objects: objects.map(({ object }) => object), others };
 }
 

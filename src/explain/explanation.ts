@@ -136,7 +136,7 @@ export interface SideExplanation {
   /** Best first. */
   readonly closest: readonly NearMiss[];
   /** Why nothing comes close. */
-  readonly none?: string;
+  readonly none?: string | undefined;
   readonly suggestions: readonly Suggestion[];
 }
 
@@ -159,7 +159,7 @@ export interface FlowStep {
   /** Flows of like pods that this one stands for, itself included. */
   readonly count: number;
   /** What all edits of this flow do together, if several blockers need one each. */
-  readonly combined?: string;
+  readonly combined?: string | undefined;
   /** Where packets first go, and from whom they arrive, if a node on the way changes an address. */
   readonly legs?: { readonly to: EndRef; readonly port?: number; readonly from: EndRef };
   /** What is special about this flow among several: `through node-b`. */

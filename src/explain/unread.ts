@@ -4,27 +4,31 @@ import type { Question } from './explain.ts';
 import { worst } from './explanation.ts';
 import type { EndRef, Explanation, FlowStep, MissingFact, Outcome, SideExplanation, Step } from './explanation.ts';
 
-/** What of a cluster could not be read, as far as answers depend on it. */
-export interface Unread {
+/** What could not be read, as far as answers depend on it. */
+export interface UnreadFacts {
   /** Namespaces whose policies are not known; `all` if none is. */
   readonly policies: ReadonlySet<string> | 'all';
   /** Pods or nodes are not all known: an address may be somebody's. */
   readonly owners: boolean;
   /** Services are not all known: an address may lead to another one. */
   readonly services: boolean;
+  /** What would help, one line each. */
+  readonly help: readonly string[];
+}
+
+/** What of a cluster could not be read. */
+export interface Unread extends UnreadFacts {
   /** Both ends of the question; those in `ends` may not be read, so nobody knows whether they exist and what they are. */
   readonly from: EndRef;
   readonly to: EndRef;
   readonly ends: readonly EndRef[];
-  /** What would have to be allowed, one line each. */
-  readonly help: readonly string[];
 }
 
 /**
  * An answer as far as it holds without what could not be read: a side that unread policies could isolate or open is
  * undecided, and so is a flow of an address that could be a pod's or a node's.
  */
-export function withUnread(explanation: Explanation, unread: Unread): Explanation {
+export function withUnread(explanation: Explanation, unread: UnreadFacts): Explanation {
   const missing: MissingFact[] = [];
   const steps = explanation.steps.map((step) => undecided(step, unread, missing));
   const isUnknown = missing.length > 0;
@@ -72,28 +76,29 @@ function outcomesOf(step: Step): readonly Outcome[] {
   return step.kind === 'dns' && (step.verdict === 'DENIED' || step.verdict === 'UNKNOWN') ? [step.verdict] : [];
 }
 
-function undecided(step: Step, unread: Unread, missing: MissingFact[]): Step {
+function undecided(step: Step, unread: UnreadFacts, missing: MissingFact[]): Step {
   if (step.kind === 'flow') return undecidedFlow(step, unread, missing);
   if (step.kind !== 'dns' || step.verdict === null) return step;
   const flows = step.flows.map((flow) => undecidedFlow(flow, unread, missing));
   return { ...step, flows, verdict: worst(flows.map(({ verdict }) => verdict)) };
 }
 
-function undecidedFlow(step: FlowStep, unread: Unread, missing: MissingFact[]): FlowStep {
+function undecidedFlow(step: FlowStep, unread: UnreadFacts, missing: MissingFact[]): FlowStep {
   const egress = undecidedSide(step.egress, unread, missing);
   const ingress = undecidedSide(step.ingress, unread, missing);
   const stranger = strangerOf(step, unread);
   const changed = egress !== step.egress || ingress !== step.ingress;
   if (stranger === undefined && !changed) return step;
   const sides = [egress.verdict, ingress.verdict];
+  const judged: FlowStep = { ...step, egress, ingress, combined: undefined };
   const certain = sides.includes('deny') && stranger === undefined;
-  if (certain) return { ...step, egress, ingress };
+  if (certain) return judged;
   if (stranger !== undefined) missing.push(stranger);
-  return { ...step, egress, ingress, verdict: 'UNKNOWN', codes: ['E090'] };
+  return { ...judged, verdict: 'UNKNOWN', codes: ['E090'] };
 }
 
 /** Whom an address may belong to, or a port of a node lead to. */
-function strangerOf({ from, to }: FlowStep, { owners, services }: Unread): MissingFact | undefined {
+function strangerOf({ from, to }: FlowStep, { owners, services }: UnreadFacts): MissingFact | undefined {
   const doubtful = owners ? [from, to] : services ? [to] : [];
   const object = doubtful.find(({ kind }) => kind === 'Address' || kind === 'Block');
   if (object !== undefined) return { object, facts: 'owner', neededBy: 'whose address it is' };
@@ -103,7 +108,7 @@ function strangerOf({ from, to }: FlowStep, { owners, services }: Unread): Missi
 }
 
 /** Policies add up: what one admits stays admitted; what is open or refused without them may change. */
-function undecidedSide(side: SideExplanation, { policies }: Unread, missing: MissingFact[]): SideExplanation {
+function undecidedSide(side: SideExplanation, { policies }: UnreadFacts, missing: MissingFact[]): SideExplanation {
   const namespace = namespaceOf(side.subject);
   if (namespace === undefined || (policies !== 'all' && !policies.has(namespace))) return side;
   if (side.code !== 'E001' && side.verdict !== 'deny') return side;
@@ -119,6 +124,7 @@ function undecidedSide(side: SideExplanation, { policies }: Unread, missing: Mis
     isolated: 'unknown',
     why: `undecided (the policies of namespace ${JSON.stringify(namespace)} could not be read)`,
     closest: [],
+    none: undefined,
     suggestions: [],
   };
 }

@@ -17,8 +17,9 @@ import { headline, renderExplanation } from '../../report/explanation-text.ts';
 import type { TextStyle } from '../../report/explanation-text.ts';
 import { coloured, plain } from '../../report/style.ts';
 import { renderYaml } from '../../report/yaml-value.ts';
+import { isUnread } from '../../source/manifests/input-diagnostic.ts';
 import { objectTitle } from '../../source/object-name.ts';
-import type { Unread } from '../../explain/unread.ts';
+import type { UnreadFacts } from '../../explain/unread.ts';
 import { withoutEnds, withUnread } from '../../explain/unread.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
@@ -27,6 +28,7 @@ import { fileCluster } from '../explain/file-cluster.ts';
 import type { ClusterChange } from '../explain/file-cluster.ts';
 import { asksKernel } from '../explain/kernel-question.ts';
 import { loadInputs } from '../explain/load-inputs.ts';
+import { unreadTexts } from '../explain/unread-texts.ts';
 import type { LiveFlags } from '../live-cluster.ts';
 import { asksCluster, readInputs } from '../load-explain-inputs.ts';
 import type { ExplainInputs } from '../load-explain-inputs.ts';
@@ -106,6 +108,7 @@ async function answer(
   const question = { ...written, namespace: inputs.namespace };
   context.stderr.write(renderDiagnostics(inputs.loaded.diagnostics));
   if (inputs.loaded.diagnostics.some(({ code }) => code === 'I001')) return refuse('not all inputs could be read');
+  const unread = [inputs.unread, unreadTexts(inputs.loaded)].flatMap((facts) => facts ?? []);
   if (inputs.loaded.objects.length === 0 && inputs.unread === undefined)
     return refuse('the manifests hold no pods and no policies');
 
@@ -123,7 +126,7 @@ async function answer(
   if (typeof change === 'string') return refuse(inPlace(change));
   if (change === undefined) {
     if (!now.ok) return cannotAnswer(now.error);
-    const told = known(now.value, inputs.unread);
+    const told = known(now.value, unread);
     const found = asksKernel(context, cluster, told, options)
       ? await (
           await import('./explain-installed.ts')
@@ -135,13 +138,13 @@ async function answer(
   const changed = fileCluster(inputs.loaded, [...inputs.names, ...change.names], change);
   const after = explain(changed, question, operator);
   if (!after.ok) return cannotAnswer(after.error);
-  const told = known(after.value, inputs.unread);
-  print(context, options, told, now.ok ? known(now.value, inputs.unread) : undefined);
+  const told = known(after.value, unread);
+  print(context, options, told, now.ok ? known(now.value, unread) : undefined);
   return toExit(told.verdict, options.expect);
 }
 
-function known(explanation: Explanation, unread: Unread | undefined): Explanation {
-  return unread === undefined ? explanation : withUnread(explanation, unread);
+function known(explanation: Explanation, unread: readonly UnreadFacts[]): Explanation {
+  return unread.reduce(withUnread, explanation);
 }
 
 /** Addresses of a list; `undefined` if one is none. */
@@ -207,7 +210,7 @@ function toChange(
   if (inputs !== undefined && !inputs.ok) return inputs.error;
   if (inputs?.ok === true) {
     context.stderr.write(renderDiagnostics(inputs.loaded.diagnostics));
-    if (inputs.loaded.diagnostics.some(({ code }) => code === 'I001')) return 'not all of --what-if could be read';
+    if (inputs.loaded.diagnostics.some(isUnread)) return 'not all of --what-if could be read';
   }
   const { snapshot } = cluster;
   const titles = new Set(

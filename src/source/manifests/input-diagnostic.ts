@@ -26,6 +26,11 @@ export function inputDiagnostic(
   return { code, severity, message, help, ...(span === undefined ? {} : { span }) };
 }
 
+/** Whether some text was not read, or only in part: what it holds is not known. */
+export function isUnread({ code, severity }: Diagnostic): boolean {
+  return severity === 'error' && (code === 'I001' || code === 'I002');
+}
+
 /** What is thrown inside a parser when a text cannot be read; never leaves the manifest reader. */
 export class UnreadableText extends Error {
   override readonly name = 'UnreadableText';
