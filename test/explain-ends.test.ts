@@ -101,6 +101,11 @@ describe('ends', () => {
 
   test.each([
     { name: 'a finished pod', args: ['-n', 'shop', 'client', 'old:80'], says: 'pod shop/old has finished (Succeeded)' },
+    {
+      name: 'a pod of another namespace',
+      args: ['client', 'web-5d8f-aaaaa:80'],
+      says: 'there is no pod default/client in the manifests; did you mean shop/client?',
+    },
     { name: 'a misspelt pod', args: ['-n', 'shop', 'clinet', 'web-5d8f-aaaaa:80'], says: 'did you mean shop/client?' },
     {
       name: 'a workload named like a pod',

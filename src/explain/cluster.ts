@@ -40,6 +40,8 @@ export interface Cluster {
   readonly inputs: readonly string[];
   /** Objects of kinds the engine does not know: workloads, endpoint slices. */
   readonly others: readonly WrittenObject[];
+  /** All pods of the namespaces asked about are here: one that is not found does not exist. */
+  readonly complete?: boolean;
   written(object: ModelObject): WrittenObject | undefined;
   /** What the decoder found in an object, with spans. */
   problems(object: ModelObject): readonly Diagnostic[];

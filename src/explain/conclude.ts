@@ -18,6 +18,7 @@ import type { ExplainedFlow } from './flow-step.ts';
 import type { Question } from './explain.ts';
 import { orPeersHelp } from './or-peers.ts';
 import type { Walk } from './service-walk.ts';
+import { isSilent } from './silent-namespaces.ts';
 import { withSuggestions } from './suggest-edits.ts';
 import type { SuggestedFlow } from './suggest-edits.ts';
 
@@ -161,9 +162,10 @@ function assumptions(missing: readonly MissingFact[], flows: readonly ExplainedF
     for (const end of [context.flow.from, sideContext(context, 'ingress').flow.to]) {
       if (end.kind === 'pod' && end.unknown?.has('labels') === true) {
         imaginary.add(end.pod.name);
-        const { policies } = context.cluster.snapshot;
+        const { snapshot } = context.cluster;
         const { namespace } = end.pod;
-        if (![...policies.values()].some((policy) => policy.namespace === namespace)) silent.add(namespace);
+        const hasPolicies = [...snapshot.policies.values()].some((policy) => policy.namespace === namespace);
+        if (!hasPolicies && !isSilent(snapshot, namespace)) silent.add(namespace);
       }
       if (end.kind === 'pod' && !context.cluster.snapshot.namespaces.has(end.pod.namespace)) namespaces = true;
     }

@@ -102,6 +102,8 @@ function unlabelledWarning(pod: string): string {
 
 function peerOf(context: FlowContext, direction: Direction, policy: NetworkPolicy): readonly string[] | undefined {
   const { end, ref } = otherOf(context, direction);
+  // Labels that nobody told are not none: a peer without them would mean every pod of the namespace.
+  if (end.kind === 'pod' && end.unknown?.has('labels') === true) return undefined;
   return peerLines(end, ref, policy.namespace);
 }
 

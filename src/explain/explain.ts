@@ -20,7 +20,9 @@ import { locate } from './locate.ts';
 import type { Located, World } from './locate.ts';
 import { mergeFlows } from './merge-flows.ts';
 import { walkService } from './service-walk.ts';
+import { silentNamespaces } from './silent-namespaces.ts';
 import type { Route, Walk } from './service-walk.ts';
+import { withUnread } from './unread.ts';
 
 /** A question, as the command line puts it. */
 export interface Question {
@@ -82,17 +84,17 @@ export function explain(
       ...(each.remark === undefined ? {} : { remark: each.remark }),
     }),
   }));
-  return ok(
-    conclude(withTemplates, judge, {
-      question,
-      from: from.value.ref,
-      to: to.ref,
-      flows: mergeFlows(explained),
-      walk,
-      dns,
-      ...names,
-    }),
-  );
+  const answer = conclude(withTemplates, judge, {
+    question,
+    from: from.value.ref,
+    to: to.ref,
+    flows: mergeFlows(explained),
+    walk,
+    dns,
+    ...names,
+  });
+  const ends = asked.flatMap(({ flow }) => [flow.from, flow.to]);
+  return ok(withUnread(answer, silentNamespaces(cluster.snapshot, ends)));
 }
 
 function contextOf(cluster: Cluster, { flow, from, to, arrival, servicePort }: AskedFlow): FlowContext {

@@ -147,7 +147,8 @@ function locatePod(world: World, namespace: string, name: string): Result<Locate
   const names = podNames(cluster, namespace);
   const wrongNamespace = missingNamespace(cluster, namespace, names.length);
   if (wrongNamespace !== undefined) return err(wrongNamespace);
-  if (names.length > 0)
+  const elsewhere = [...cluster.snapshot.pods.values()].some((other) => other.name === name);
+  if (names.length > 0 || elsewhere || cluster.complete === true)
     return err(`there is no pod ${namespace}/${name} in the manifests${podHint(cluster, namespace, name, names)}`);
   return ok({
     kind: 'members',
@@ -236,7 +237,7 @@ function locateWorkload(world: World, kind: WorkloadKind, namespace: string, nam
   const podCount = podNames(cluster, namespace).length;
   const wrongNamespace = missingNamespace(cluster, namespace, podCount);
   if (wrongNamespace !== undefined) return err(wrongNamespace);
-  if (podCount > 0 || names.length > 0) {
+  if (podCount > 0 || names.length > 0 || cluster.complete === true) {
     return err(
       `there is no ${word} ${namespace}/${name} in the manifests, and no pod of it${didYouMean(name, names, (other) => `${word}/${other}`)}`,
     );
@@ -288,6 +289,7 @@ function podHint(cluster: Cluster, namespace: string, name: string, names: reado
   if (elsewhere !== undefined) return `; did you mean ${elsewhere.key}?`;
   const generated = names.find((other) => other.startsWith(`${name}-`));
   if (generated !== undefined) return `; did you mean ${namespace}/${generated}, or the workload: deploy/${name}?`;
+  if (names.length === 0) return '; its namespace has no pods';
   return `; its namespace has ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 }
 

@@ -43,7 +43,8 @@ export function explainSide(
   const missing: MissingFact[] = [];
   const [best] = candidates;
   const bestRule = denied && best?.kind === 'rule' ? best : undefined;
-  const policies = traces.map((trace) => answerOf(trace, { context, direction, verdict, bestRule, missing }));
+  const isolated = section?.isolated ?? 'no';
+  const policies = traces.map((trace) => answerOf(trace, { context, direction, verdict, isolated, bestRule, missing }));
   const closest = candidates.map((candidate) => describeCandidate(candidate, context, direction));
   const code = codeOfSide(verdict, closest[0]?.code, traces, context, direction);
   return {
@@ -55,7 +56,7 @@ export function explainSide(
       name: shortName(ref),
       verdict: verdict.verdict,
       code,
-      isolated: section?.isolated ?? 'no',
+      isolated,
       ...why(verdict.reason, context, direction),
       policies,
       notApplicable: notApplicable(context, direction, traces),
@@ -133,6 +134,7 @@ interface AnswerContext {
   readonly context: FlowContext;
   readonly direction: Direction;
   readonly verdict: SideVerdict;
+  readonly isolated: Answer;
   readonly bestRule: (Candidate & { readonly kind: 'rule' }) | undefined;
   readonly missing: MissingFact[];
 }
@@ -165,7 +167,7 @@ function answerOf(trace: PolicyTrace, asked: AnswerContext): PolicyAnswer {
       word === 'Undecidable'
         ? needs(trace, asked)
         : undecided
-          ? whateverText(trace, asked)
+          ? `${whateverText(trace, asked)}${isolationNeeds(trace, asked)}`
           : countText(trace, direction),
   };
 }
@@ -189,27 +191,44 @@ function whateverText(trace: PolicyTrace, { context, direction }: AnswerContext)
   return `no rule reaches namespace "${namespace}", whatever it selects`;
 }
 
-/** The facts an undecidable policy waits for, as text; each is also noted as missing. */
-function needs(trace: PolicyTrace, { context, direction, missing }: AnswerContext): string {
-  const { policy, selects } = trace.policy;
-  const written = context.cluster.written(policy);
-  const wanted: MissingFact[] = [];
+/** A policy that admits nothing closes the pod all the same if it selects it: whether it does may be what is missing. */
+function isolationNeeds(trace: PolicyTrace, asked: AnswerContext): string {
+  if (asked.isolated !== 'unknown') return '';
+  const wanted = subjectLabels(trace, asked);
+  asked.missing.push(...wanted);
+  return wanted.length === 0 ? '' : `; whether it isolates needs ${factTexts(wanted)}`;
+}
+
+/** The labels of the subject, if a policy cannot be told to select it without them. */
+function subjectLabels(
+  { policy: { policy, selects } }: PolicyTrace,
+  { context, direction }: AnswerContext,
+): readonly MissingFact[] {
   const { end } = subjectOf(context, direction);
-  if (selects === 'unknown' && end.kind === 'pod') {
-    const [requirement] = policy.subjects.requirements;
-    const path = ['spec', 'podSelector'];
-    const at =
-      requirement?.origin.kind === 'matchLabels'
-        ? [...path, 'matchLabels', requirement.origin.key]
-        : [...path, 'matchExpressions', requirement?.origin.index ?? 0];
-    const span = written?.locate(at)?.pair;
-    wanted.push({
+  if (selects !== 'unknown' || end.kind !== 'pod') return [];
+  const [requirement] = policy.subjects.requirements;
+  const path = ['spec', 'podSelector'];
+  const at =
+    requirement?.origin.kind === 'matchLabels'
+      ? [...path, 'matchLabels', requirement.origin.key]
+      : [...path, 'matchExpressions', requirement?.origin.index ?? 0];
+  const span = context.cluster.written(policy)?.locate(at)?.pair;
+  return [
+    {
       object: { kind: 'Pod', namespace: end.pod.namespace, name: end.pod.name },
       facts: 'labels',
       neededBy: `${policy.key} podSelector`,
       ...(span === undefined ? {} : { span }),
-    });
-  }
+    },
+  ];
+}
+
+/** The facts an undecidable policy waits for, as text; each is also noted as missing. */
+function needs(trace: PolicyTrace, asked: AnswerContext): string {
+  const { context, direction, missing } = asked;
+  const { policy } = trace.policy;
+  const written = context.cluster.written(policy);
+  const wanted: MissingFact[] = [...subjectLabels(trace, asked)];
   for (const rule of trace.rules) {
     if (rule.answer !== 'unknown') continue;
     const { groups } = ruleConditions(rule, { context, direction, written, policyNamespace: policy.namespace });
@@ -226,11 +245,16 @@ function needs(trace: PolicyTrace, { context, direction, missing }: AnswerContex
     }
   }
   missing.push(...wanted);
+  return `needs ${factTexts(wanted)}`;
+}
+
+/** `labels of web-0 (:7), ports of web-0 (:13)`. */
+function factTexts(wanted: readonly MissingFact[]): string {
   const texts = wanted.map(({ object, facts, span }) => {
     const name = object.kind === 'Namespace' ? `namespace ${object.name}` : shortName(object);
     return `${facts} of ${name}${span === undefined ? '' : span.field === undefined ? ` (:${span.start.line})` : ` (#${span.field})`}`;
   });
-  return `needs ${[...new Set(texts)].join(', ')}`;
+  return [...new Set(texts)].join(', ');
 }
 
 function admissions(

@@ -12,6 +12,8 @@ export interface UnreadFacts {
   readonly owners: boolean;
   /** Services are not all known: an address may lead to another one. */
   readonly services: boolean;
+  /** What happened to the policies: they could not be read unless it is said. */
+  readonly why?: string;
   /** What would help, one line each. */
   readonly help: readonly string[];
 }
@@ -92,9 +94,19 @@ function undecidedFlow(step: FlowStep, unread: UnreadFacts, missing: MissingFact
   const sides = [egress.verdict, ingress.verdict];
   const judged: FlowStep = { ...step, egress, ingress, combined: undefined };
   const certain = sides.includes('deny') && stranger === undefined;
-  if (certain) return judged;
+  if (certain) return { ...judged, egress: halfOpen(egress), ingress: halfOpen(ingress) };
   if (stranger !== undefined) missing.push(stranger);
   return { ...judged, verdict: 'UNKNOWN', codes: ['E090'] };
+}
+
+/** The other side is not decided: an edit opens this one and no more. */
+function halfOpen(side: SideExplanation): SideExplanation {
+  const suggestions = side.suggestions.map((suggestion) => ({
+    ...suggestion,
+    effect: suggestion.effect && { ...suggestion.effect, verdict: 'UNKNOWN' as const },
+    effectText: `${side.direction} is open then; the other side stays undecided`,
+  }));
+  return suggestions.length === 0 ? side : { ...side, suggestions };
 }
 
 /** Whom an address may belong to, or a port of a node lead to. */
@@ -108,7 +120,7 @@ function strangerOf({ from, to }: FlowStep, { owners, services }: UnreadFacts): 
 }
 
 /** Policies add up: what one admits stays admitted; what is open or refused without them may change. */
-function undecidedSide(side: SideExplanation, { policies }: UnreadFacts, missing: MissingFact[]): SideExplanation {
+function undecidedSide(side: SideExplanation, { policies, why }: UnreadFacts, missing: MissingFact[]): SideExplanation {
   const namespace = namespaceOf(side.subject);
   if (namespace === undefined || (policies !== 'all' && !policies.has(namespace))) return side;
   if (side.code !== 'E001' && side.verdict !== 'deny') return side;
@@ -122,7 +134,7 @@ function undecidedSide(side: SideExplanation, { policies }: UnreadFacts, missing
     verdict: 'unknown',
     code: 'E090',
     isolated: 'unknown',
-    why: `undecided (the policies of namespace ${JSON.stringify(namespace)} could not be read)`,
+    why: `undecided (the policies of namespace ${JSON.stringify(namespace)} ${why ?? 'could not be read'})`,
     closest: [],
     none: undefined,
     suggestions: [],

@@ -523,6 +523,9 @@ function describeExplain(start: () => Promise<AskedServer>): void {
     const { code, stderr } = await ask('-n', 'shop', 'web-1', 'apu-1:8080');
     expect(code).toBe(2);
     expect(stderr).toContain('there is no pod shop/apu-1 in the cluster; did you mean shop/api-1?');
+    const nobody = await ask('shop/web-1', 'nowhere/ghost:8080');
+    expect(nobody.code).toBe(2);
+    expect(nobody.stderr).toContain('there is no pod nowhere/ghost in the cluster; its namespace has no pods');
   });
 
   test('says what is wrong with the way to the cluster', async () => {

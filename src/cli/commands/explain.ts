@@ -112,7 +112,9 @@ async function answer(
   if (inputs.loaded.objects.length === 0 && inputs.unread === undefined)
     return refuse('the manifests hold no pods and no policies');
 
-  const cluster = fileCluster(inputs.loaded, inputs.names);
+  // Of a cluster everything about the ends was read that may be.
+  const complete = live && inputs.unread?.ends.length === 0 && !inputs.unread.owners;
+  const cluster = fileCluster(inputs.loaded, inputs.names, {}, complete);
   const operator = { policeNodeEgress: options.policeNodeEgress, nodeDns };
   const inPlace = (error: string): string => (live ? error.replaceAll('in the manifests', 'in the cluster') : error);
   const cannotAnswer = (error: string): ExitCode => {
@@ -135,7 +137,7 @@ async function answer(
     print(context, options, found);
     return toExit(found.verdict, options.expect);
   }
-  const changed = fileCluster(inputs.loaded, [...inputs.names, ...change.names], change);
+  const changed = fileCluster(inputs.loaded, [...inputs.names, ...change.names], change, complete);
   const after = explain(changed, question, operator);
   if (!after.ok) return cannotAnswer(after.error);
   const told = known(after.value, unread);

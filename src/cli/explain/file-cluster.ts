@@ -19,13 +19,19 @@ export interface ClusterChange {
   readonly remove?: ReadonlySet<string>;
 }
 
-/** A {@link Cluster} of loaded manifests. `names` are what the footer calls them. */
-export function fileCluster(loaded: LoadedManifests, names: readonly string[], change: ClusterChange = {}): Cluster {
+/** A {@link Cluster} of loaded objects. `names` are what the footer calls them. */
+export function fileCluster(
+  loaded: LoadedManifests,
+  names: readonly string[],
+  change: ClusterChange = {},
+  complete = false,
+): Cluster {
   const documents = new Map<ModelObject, ManifestDocument>();
   for (const { object, document } of changedObjects(loaded.objects, change)) documents.set(object, document);
   return {
     snapshot: snapshotOf(documents.keys()),
     inputs: names,
+    complete,
     others: [...loaded.others, ...(change.apply?.others ?? [])],
     written: (object) => documents.get(object),
     problems: (object) => problemsIn(documents.get(object)),
