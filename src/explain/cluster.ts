@@ -14,6 +14,8 @@ export interface FieldSpans {
 export interface WrittenText {
   readonly file: string;
   line(number: number): string;
+  /** How many lines begin: one more than there are if the text ends in a line break. */
+  readonly lineStarts: { readonly length: number };
 }
 
 /** One object as somebody wrote it, or as it was rendered. */

@@ -7,7 +7,8 @@ import type { FieldPath } from '../model/source-ref.ts';
 import type { TextEdit, WrittenObject } from './cluster.ts';
 import type { LintCode, ReasonCode } from './codes.ts';
 import type { ConditionGroup, ConditionPart } from './conditions.ts';
-import { addedRule, appended, peerLines, portLine, replaced, yamlScalar } from './edit-text.ts';
+import { addedRule, appended, peerLines, portLine, replaced } from './edit-text.ts';
+import { pairIn, scalarIn, yamlScalar } from './flow-style.ts';
 import { otherOf, shortName, subjectOf } from './flow-context.ts';
 import type { FlowContext } from './flow-context.ts';
 import { isOneLine, requirementPath } from './label-words.ts';
@@ -47,11 +48,10 @@ export function draftsFor(candidate: Candidate, context: FlowContext, direction:
     case 'ignored': {
       const word = direction === 'egress' ? 'Egress' : 'Ingress';
       const edit = appended(written, ['spec', 'policyTypes'], [`- ${word}`]);
-      const flow = edit?.newText.startsWith(', {') === true ? { ...edit, newText: `, ${word}` } : edit;
       const { policy } = candidate;
-      return flow === undefined
+      return edit === undefined
         ? []
-        : [{ code: 'E021', policy, help: `name ${word} in policyTypes`, edits: [flow], lint: 'NP207' }];
+        : [{ code: 'E021', policy, help: `name ${word} in policyTypes`, edits: [edit], lint: 'NP207' }];
     }
   }
 }
@@ -248,7 +248,7 @@ function labelEdits(
     const pair = written.locate(requirementPath(selector, requirement))?.pair;
     const single = requirement.origin.kind === 'matchLabels' && requirement.values[0] === name;
     if (!isPods && single && requirement.key !== namespaceNameLabel && pair !== undefined && isOneLine(pair)) {
-      edits.push(replaced(pair, `${namespaceNameLabel}: ${yamlScalar(name)}`));
+      edits.push(replaced(pair, pairIn(written, namespaceNameLabel, name)));
       helps.add(`every namespace carries its own name in ${namespaceNameLabel}`);
       continue;
     }
@@ -299,7 +299,7 @@ function requirementEdit(
     const values = [...requirement.values].sort((a, b) => distance(a, has) - distance(b, has));
     const span = inLabels ? written.locate(path)?.value : valueSpan(written, path, values[0]);
     if (span === undefined || !isOneLine(span)) return undefined;
-    return { help: `did you mean "${has}"?`, edits: [replaced(span, yamlScalar(has))] };
+    return { help: `did you mean "${has}"?`, edits: [replaced(span, scalarIn(written, has))] };
   }
   const [other] = [...labels]
     .filter(([, value]) => requirement.values.includes(value))
@@ -309,7 +309,7 @@ function requirementEdit(
   if (pair === undefined || !isOneLine(pair)) return undefined;
   return {
     help: `did you mean the label "${other[0]}"?`,
-    edits: [replaced(pair, `${other[0]}: ${yamlScalar(other[1])}`)],
+    edits: [replaced(pair, pairIn(written, other[0], other[1]))],
   };
 }
 
@@ -332,7 +332,7 @@ function excludedEdit(requirement: Requirement, path: FieldPath, written: Writte
   const opposite = requirement.operator === 'NotIn' ? 'In' : 'Exists';
   return {
     help: `${requirement.operator} shuts these out; ${opposite} lets them in`,
-    edits: [replaced(span, opposite)],
+    edits: [replaced(span, scalarIn(written, opposite))],
   };
 }
 
@@ -356,7 +356,10 @@ function portEdits(
     edits.push(
       declared === undefined
         ? { help: `no port of ${to} has this name; name the number`, edits: [replaced(port, String(flow.port))] }
-        : { help: `${to} names this port "${declared.name}"`, edits: [replaced(port, declared.name)] },
+        : {
+            help: `${to} names this port "${declared.name}"`,
+            edits: [replaced(port, scalarIn(written, declared.name))],
+          },
     );
   }
   if (part.code === 'E033' && port !== undefined && written.locate([...entry, 'endPort']) === undefined) {
@@ -368,7 +371,10 @@ function portEdits(
       port !== undefined &&
       written.text.line(port.start.line).slice(port.start.column - 1, port.end.column - 1) === String(flow.port);
     if (protocol !== undefined && numberFits && flow.protocol !== 'ICMP') {
-      edits.push({ help: `this flow is ${flow.protocol}`, edits: [replaced(protocol, flow.protocol)] });
+      edits.push({
+        help: `this flow is ${flow.protocol}`,
+        edits: [replaced(protocol, scalarIn(written, flow.protocol))],
+      });
     }
   }
   if (flow.protocol !== 'ICMP') {

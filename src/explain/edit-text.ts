@@ -5,8 +5,9 @@ import { hostCidr } from '../model/cidr.ts';
 import type { Labels } from '../model/labels.ts';
 import type { Direction } from '../model/policy.ts';
 import type { FieldPath } from '../model/source-ref.ts';
-import type { TextEdit, WrittenObject } from './cluster.ts';
+import type { TextEdit, WrittenObject, WrittenText } from './cluster.ts';
 import type { EndRef, Suggestion } from './explanation.ts';
+import { flowIn, inBraces, isJson, yamlScalar } from './flow-style.ts';
 
 /** Labels that controllers write: they change with every rollout, so no policy should name them. */
 const generatedLabels = new Set([
@@ -24,12 +25,6 @@ const generatedLabels = new Set([
 
 /** Labels people select by, most telling first. */
 const tellingLabels = ['app.kubernetes.io/name', 'app.kubernetes.io/component', 'app', 'k8s-app', 'component'];
-
-/** A text as a YAML scalar inside braces. */
-export function yamlScalar(text: string): string {
-  const plain = /^[A-Za-z][\w./-]*$/.test(text) && !/^(?:true|false|yes|no|on|off|null|y|n)$/i.test(text);
-  return plain || /^[\d.]+\/\d+$/.test(text) ? text : JSON.stringify(text);
-}
 
 /** `{matchLabels: {app: web}}` for the labels that mean this pod and its likes. */
 export function podSelectorText(labels: Labels): string {
@@ -62,10 +57,11 @@ export function replaced(span: Span, newText: string): TextEdit {
   return { span, newText };
 }
 
-/** Puts lines after a line. */
-export function insertedAfter(file: string, line: number, lines: readonly string[]): TextEdit {
-  const at = { line: line + 1, column: 1 };
-  return { span: { file, start: at, end: at }, newText: `${lines.join('\n')}\n` };
+/** Puts lines after a line; behind its last character where the text ends without a line break. */
+export function insertedAfter(text: WrittenText, line: number, lines: readonly string[]): TextEdit {
+  return text.lineStarts.length > line
+    ? insertedAt(text.file, { line: line + 1, column: 1 }, `${lines.join('\n')}\n`)
+    : insertedAt(text.file, { line, column: text.line(line).length + 1 }, `\n${lines.join('\n')}`);
 }
 
 /** The last line of a block that holds more than blanks and comments. */
@@ -86,20 +82,20 @@ export function appended(written: WrittenObject, list: FieldPath, entry: readonl
   if (dash?.[1] !== undefined && /^[\s-]*$/.test(dash[1])) {
     const indent = ' '.repeat(dash[1].length);
     return insertedAfter(
-      written.text.file,
+      written.text,
       lastLine(written, spans.value),
       entry.map((line) => indent + line),
     );
   }
-  const [only] = entry;
   const lastText = written.text.line(spans.value.end.line).slice(0, spans.value.end.column - 1);
-  if (entry.length !== 1 || only === undefined || !lastText.endsWith(']')) return undefined;
-  const at = { line: spans.value.end.line, column: spans.value.end.column - 1 };
-  const text = only.slice(2);
-  return {
-    span: { file: written.text.file, start: at, end: at },
-    newText: `, ${text.startsWith('{') ? text : `{${text}}`}`,
-  };
+  if (!lastText.endsWith(']')) return undefined;
+  let last = first;
+  for (let index = 1, next; (next = written.locate([...list, index])) !== undefined; index++) last = next;
+  return insertedAt(written.text.file, last.value.end, `, ${flowIn(written, inBraces(entry))}`);
+}
+
+function insertedAt(file: string, at: Span['start'], newText: string): TextEdit {
+  return { span: { file, start: at, end: at }, newText };
 }
 
 /** Adds a rule to a section, or the section with the rule to the spec. */
@@ -115,27 +111,46 @@ export function addedRule(
     ...peer.map((line) => `    ${line}`),
     ...(ports.length === 0 ? [] : ['  ports:', ...ports.map((line) => `    ${line}`)]),
   ];
+  const portsText = ports.length === 0 ? '' : `, ports: [${ports.map((line) => inBraces([line])).join(', ')}]`;
+  const flowRule = `{${word}: [${inBraces(peer)}]${portsText}}`;
   const section = written.locate(['spec', direction]);
   if (section !== undefined && written.locate(['spec', direction, 0]) !== undefined) {
-    return isBlockList(written, ['spec', direction]) ? appended(written, ['spec', direction], rule) : undefined;
+    const entry = isBlockList(written, ['spec', direction]) ? rule : [`- ${flowRule}`];
+    return appended(written, ['spec', direction], entry);
   }
   const anchor = written.locate(['spec', 'podSelector']) ?? written.locate(['spec', 'policyTypes']);
   if (anchor?.key === undefined) return undefined;
   const head = written.text.line(anchor.key.start.line).slice(0, anchor.key.start.column - 1);
-  if (head.trim() !== '') return undefined;
+  if (head.trim() !== '' || isJson(written)) {
+    const text = flowIn(written, `${direction}: [${flowRule}]`);
+    return section?.key === undefined
+      ? insertedAt(written.text.file, anchor.pair.end, `, ${text}`)
+      : replaced(section.pair, text);
+  }
   const lines = [`${head}${direction}:`, ...rule.map((line) => `${head}  ${line}`)];
   if (section?.key !== undefined) {
     if (section.pair.start.line !== section.pair.end.line) return undefined;
     return replaced(section.pair, lines.join('\n').slice(head.length));
   }
   const spec = written.locate(['spec']);
-  return spec === undefined ? undefined : insertedAfter(written.text.file, lastLine(written, spec.value), lines);
+  return spec === undefined ? undefined : insertedAfter(written.text, lastLine(written, spec.value), lines);
 }
 
 function isBlockList(written: WrittenObject, list: FieldPath): boolean {
   const first = written.locate([...list, 0]);
   if (first === undefined) return false;
   return /^[\s-]*-\s+$/.test(written.text.line(first.value.start.line).slice(0, first.value.start.column - 1));
+}
+
+/** The lines that an edit puts between lines, if it does no more. */
+function newLines({
+  span,
+  newText,
+}: TextEdit): { readonly from: number; readonly lines: readonly string[] } | undefined {
+  const { line, column } = span.start;
+  if (span.end.line !== line || span.end.column !== column) return undefined;
+  if (newText.startsWith('\n')) return { from: line + 1, lines: newText.slice(1).split('\n') };
+  return column === 1 && newText.endsWith('\n') ? { from: line, lines: newText.slice(0, -1).split('\n') } : undefined;
 }
 
 /** An edit as lines before and after. */
@@ -149,15 +164,9 @@ export function diffOf(written: WrittenObject, edits: readonly TextEdit[]): Sugg
     const group = sorted.filter(({ span }) => span.start.line === line);
     index += group.length;
     const [only] = group;
-    const isInsertion =
-      group.length === 1 &&
-      only !== undefined &&
-      only.span.start.column === 1 &&
-      only.span.end.column === 1 &&
-      only.newText.endsWith('\n');
-    if (isInsertion) {
-      for (const [offset, text] of only.newText.slice(0, -1).split('\n').entries())
-        diff.push({ number: line + offset, sign: '+', text });
+    const added = group.length === 1 && only !== undefined ? newLines(only) : undefined;
+    if (added !== undefined) {
+      for (const [offset, text] of added.lines.entries()) diff.push({ number: added.from + offset, sign: '+', text });
       continue;
     }
     let after = written.text.line(line);

@@ -3,8 +3,9 @@ import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Direction } from '../model/policy.ts';
 import type { TextEdit, WrittenObject } from './cluster.ts';
 import type { Draft } from './drafts.ts';
-import { replaced, yamlScalar } from './edit-text.ts';
+import { replaced } from './edit-text.ts';
 import type { FlowContext } from './flow-context.ts';
+import { isJson, scalarIn } from './flow-style.ts';
 import { isOneLine } from './label-words.ts';
 import type { Candidate } from './near-miss.ts';
 import { problemsOf } from './near-miss-words.ts';
@@ -62,7 +63,9 @@ function repair(
   if (code === 'D101' && spans.key !== undefined && typeof last === 'string') {
     const parent = path.at(-2);
     const meant = suggest(last, fieldsOf(parent, direction));
-    return meant === undefined ? undefined : { edit: replaced(spans.key, meant), meant };
+    return meant === undefined
+      ? undefined
+      : { edit: replaced(spans.key, isJson(written) ? JSON.stringify(meant) : meant), meant };
   }
   if (!isOneLine(spans.value)) return undefined;
   const text = written.text
@@ -72,7 +75,7 @@ function repair(
   const meant = meantValue(code, text, last);
   return meant === undefined
     ? undefined
-    : { edit: replaced(spans.value, code === 'D105' ? meant : yamlScalar(meant)), meant };
+    : { edit: replaced(spans.value, code === 'D105' ? meant : scalarIn(written, meant)), meant };
 }
 
 function meantValue(code: string, text: string, field: string | number | undefined): string | undefined {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { Frame } from '../explain/explanation.ts';
 import { cellWidth, cutCells, layOut } from './display-width.ts';
-import { renderFrame } from './source-frame.ts';
+import { renderFrame, renderSuggestion } from './source-frame.ts';
 import { plain } from './style.ts';
 
 const mark = (line: number, from: number, to: number, label: string, primary = true): Frame['marks'][number] => ({
@@ -79,5 +79,37 @@ describe('cells', () => {
     { from: 6, width: 10, is: '...jklmnop' },
   ])('cutting from $from, $width wide', ({ from, width, is }) => {
     expect(cutCells('abcdefghijklmnop', from, width)).toBe(is);
+  });
+});
+
+describe('edits', () => {
+  const suggestion = (
+    diff: Parameters<typeof renderSuggestion>[0]['diff'],
+  ): Parameters<typeof renderSuggestion>[0] => ({
+    code: 'E012',
+    applicability: 'likely',
+    help: 'did you mean "web"?',
+    edits: [],
+    diff,
+    effect: null,
+  });
+  const shown = (diff: Parameters<typeof renderSuggestion>[0]['diff']): readonly string[] =>
+    renderSuggestion(suggestion(diff), { columns: 48, paint: plain }).slice(2, -2);
+
+  test('of a long line show the part that changes', () => {
+    const line = (value: string): string =>
+      `{"metadata":{"a":"${'z'.repeat(200)}"},"app":"${value}","b":"${'y'.repeat(80)}"}`;
+    const lines = shown([
+      { number: 1, sign: '-', text: line('wbe') },
+      { number: 1, sign: '+', text: line('web') },
+    ]);
+    expect(lines[0]).toMatch(/^1 - \.\.\..*"app":"wbe".*\.\.\.$/);
+    expect(lines[1]).toMatch(/^1 \+ \.\.\..*"app":"web".*\.\.\.$/);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(48);
+  });
+
+  test('show a new line whole, to be copied', () => {
+    const text = '    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tools}}';
+    expect(shown([{ number: 7, sign: '+', text }])).toEqual([`7 + ${text}`]);
   });
 });

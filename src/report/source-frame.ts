@@ -114,7 +114,9 @@ export function renderSuggestion(suggestion: Suggestion, { columns, paint }: Fra
   const width = gutterWidth(diff.map(({ number }) => number));
   const room = Math.max(leastText, columns - width - 3);
   const shown = diff.map(({ number, sign, text }) => {
-    const line = `${paint('dim', String(number).padStart(width))} ${sign} ${cutCells(layOut(text).text, 0, room)}`;
+    const other = diff.find((line) => line.number === number && line.sign !== sign);
+    const cut = other === undefined ? layOut(text).text : cutAround(text, other.text, room);
+    const line = `${paint('dim', String(number).padStart(width))} ${sign} ${cut}`;
     return sign === '+' ? paint('good', line) : line;
   });
   const end = effectText === undefined ? applicability : `${applicability}; ${effectText}`;
@@ -125,6 +127,19 @@ export function renderSuggestion(suggestion: Suggestion, { columns, paint }: Fra
     gutter(width, undefined, '', paint),
     fact(width, end, paint),
   ];
+}
+
+/** The part of a changed line in which it differs; a line that is new is shown whole, to be copied. */
+function cutAround(text: string, other: string, room: number): string {
+  const shorter = Math.min(text.length, other.length);
+  let same = 0;
+  while (same < shorter && text[same] === other[same]) same += 1;
+  let tail = 0;
+  while (tail < shorter - same && text.at(-1 - tail) === other.at(-1 - tail)) tail += 1;
+  const cells = layOut(text);
+  const from = cells.starts[same] ?? 0;
+  const to = Math.max(from + 1, cells.starts[text.length - tail] ?? from);
+  return cutCells(cells.text, windowStart([{ from, to }], cells.starts.at(-1) ?? 0, room), room);
 }
 
 /** A fact under a frame. */
