@@ -82,6 +82,21 @@ describe('cells', () => {
   });
 });
 
+describe('marks of one long line', () => {
+  test('that are further apart than the terminal is wide get a part of the line each', () => {
+    const text = `{"app":"wbe","z":"${'z'.repeat(90)}","port":8080}`;
+    const at = text.indexOf('"port"') + 1;
+    const marks = [mark(1, at, at + 11, 'TCP 8080', false), mark(1, 2, 13, 'web has app=web')];
+    const lines = render({ lines: [{ number: 1, text }], marks }, 48).slice(2);
+    expect(lines.map((line) => line.trim()).at(-1)).toMatch(/\| +TCP 8080$/);
+    expect(lines[0]).toMatch(/^1 \| \{"app":"wbe",.*\.\.\.$/);
+    expect(lines[1]).toBe('  |  ^^^^^^^^^^^ web has app=web');
+    expect(lines[2]).toMatch(/^1 \| \.\.\.z.*"port":8080\}$/);
+    expect(lines[3]?.indexOf('-----------')).toBe(lines[2]?.indexOf('"port"'));
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(48);
+  });
+});
+
 describe('edits', () => {
   const suggestion = (
     diff: Parameters<typeof renderSuggestion>[0]['diff'],

@@ -53,9 +53,41 @@ function renderLine(
   const room = Math.max(leastText, columns - width - 3);
   const cells = layOut(text);
   const ranges = marks.map((mark) => ({ mark, ...cellRange(mark, cells.starts) }));
-  const left = windowStart(ranges, cells.starts.at(-1) ?? 0, room);
-  const lines = [gutter(width, number, cutCells(cells.text.trimEnd(), left, room), paint)];
-  for (const { mark, from, to } of ranges.sort((a, b) => a.from - b.from)) {
+  return windows(ranges, cells.starts.at(-1) ?? 0, room).flatMap(({ left, ranges: shown }) => [
+    gutter(width, number, cutCells(cells.text.trimEnd(), left, room), paint),
+    ...markLines(shown, left, { width, room, paint }),
+  ]);
+}
+
+interface Range {
+  readonly mark: Mark;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The parts of a line in which its marks can be seen: one, unless they are further apart than the terminal is wide. */
+function windows(
+  ranges: readonly Range[],
+  total: number,
+  room: number,
+): readonly { readonly left: number; readonly ranges: readonly Range[] }[] {
+  const groups: Range[][] = [];
+  for (const range of [...ranges].sort((a, b) => a.from - b.from)) {
+    const group = groups.at(-1);
+    if (group?.[0] !== undefined && (total <= room || range.to - group[0].from + 6 <= room)) group.push(range);
+    else groups.push([range]);
+  }
+  if (groups.length === 0) groups.push([]);
+  return groups.map((group) => ({ left: windowStart(group, total, room), ranges: group }));
+}
+
+function markLines(
+  ranges: readonly Range[],
+  left: number,
+  { width, room, paint }: { readonly width: number; readonly room: number; readonly paint: Paint },
+): readonly string[] {
+  const lines: string[] = [];
+  for (const { mark, from, to } of ranges) {
     const start = Math.max(0, from - left);
     const size = Math.max(1, Math.min(to - left, room) - start);
     const sign = mark.primary ? '^' : '-';
