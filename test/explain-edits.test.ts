@@ -125,6 +125,24 @@ kind: NetworkPolicy
 metadata: {name: api, namespace: shop}
 `;
 
+describe('an edit opens no more than was asked', () => {
+  test.each([
+    { name: 'a pod', from: 'tools/grafana', peer: 'podSelector: {matchLabels: {app: web}}' },
+    { name: 'an address', from: '203.0.113.7', peer: 'ipBlock: {cidr: 10.9.0.0/16}' },
+  ])('$name gets a rule of its own where the closest one names no ports', async ({ from, peer }) => {
+    const rules = `  ingress:\n    - from:\n        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: nowhere}}\n          podSelector: {matchLabels: {app: grafana}}\n        - ${peer}\n`;
+    const { text, code } = await fix(`${yaml}spec:\n  podSelector: {}\n${rules}`, from);
+    expect(code).toBe(0);
+    expect(text).toMatch(/\n {4}- from:\n(?: {8}.+\n)+ {6}ports:\n {8}- \{protocol: TCP, port: 8080\}\n$/);
+  });
+
+  test('a slip is corrected in place, for every port that the rule means', async () => {
+    const rules = '  ingress:\n    - from:\n        - podSelector: {matchLabels: {app: wbe}}\n';
+    const { text } = await fix(`${yaml}spec:\n  podSelector: {}\n${rules}`, 'shop/web');
+    expect(text).toBe(`${yaml}spec:\n  podSelector: {}\n${rules.replace('wbe', 'web')}`);
+  });
+});
+
 describe('edits of YAML', () => {
   test('fit a text that ends without a line break', async () => {
     const { text, code } = await fix(`${yaml}spec:\n  podSelector: {}`, 'tools/grafana');

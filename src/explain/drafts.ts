@@ -118,6 +118,9 @@ interface Edited {
   readonly edits: readonly TextEdit[];
 }
 
+/** What fails where a rule means others than the asked peer, rather than this one by mistake. */
+const meansOthers: ReadonlySet<ReasonCode> = new Set(['E010', 'E012', 'E014', 'E040']);
+
 function ruleDrafts(
   { policy, rule, conditions }: Candidate & { readonly kind: 'rule' },
   written: WrittenObject,
@@ -148,6 +151,11 @@ function ruleDrafts(
     }
   }
   const peersFail = failing.every(({ kind }) => kind !== 'port' && kind !== 'invalid');
+  if (peersFail && meansOthers.has(code) && policy[direction].rules[rule]?.ports === 'any') {
+    const help = `add a rule to ${policy.key}: rule ${rule + 1} names no ports, so a peer in it could reach every one`;
+    const draft = context.flow.port === undefined ? undefined : newRuleDraft([policy], context, direction, code, help);
+    if (draft !== undefined) drafts.push(draft);
+  }
   if (peersFail && code !== 'E041' && code !== 'E015') {
     const list = [...base, direction === 'egress' ? 'to' : 'from'];
     const peer = peerOf(context, direction, policy);
