@@ -1,5 +1,6 @@
 import type { Judge } from '../compiler/judge.ts';
 import { cidrContains } from '../model/cidr.ts';
+import type { Cidr } from '../model/cidr.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Flow, FlowProtocol } from '../model/flow.ts';
 
@@ -78,12 +79,22 @@ export function memberClasses(
   for (const pod of new Set(owners.values())) {
     if (!pod.addresses.some((address) => cidrContains(cidr, address))) continue;
     const member = podMember(world, pod);
-    if (member.ok) pods.push(member.value);
+    if (member.ok) pods.push(within(member.value, cidr));
   }
   const nodes = [...cluster.snapshot.nodes.values()]
     .filter(({ addresses }) => addresses.some((address) => cidrContains(cidr, address)))
-    .map((node): MemberClass => ({ member: nodeMember(node), count: 1 }));
+    .map((node): MemberClass => ({ member: within(nodeMember(node), cidr), count: 1 }));
   return [...outside, ...classesOf(world, pods, other), ...nodes];
+}
+
+/** A member as far as it lies in a block: its address of the other family was not asked about. */
+function within(member: Member, cidr: Cidr): Member {
+  const { party } = member;
+  if (party.kind === 'external') return member;
+  return {
+    ...member,
+    party: { ...party, addresses: party.addresses.filter((address) => cidrContains(cidr, address)) },
+  };
 }
 
 function classesOf(

@@ -65,7 +65,7 @@ export function conclude(cluster: Cluster, judge: Judge, findings: Findings): Ex
   const single = findings.flows.length === 1;
   const details = representatives(findings.flows);
   const suggested = findings.flows.map((flow): SuggestedFlow => {
-    if (!details.includes(flow)) return { explained: flow };
+    if (!details.includes(flow) || flow.scattered === true) return { explained: flow };
     if (!single) return withSuggestions(flow, judge, { firstBlocker: 1, blockers: deniedSides(flow) });
     return suggest(flow, blockers);
   });

@@ -77,7 +77,8 @@ export function newRuleDraft(
     const written = cluster.written(policy);
     const peer = peerOf(context, direction, policy);
     if (written === undefined || peer === undefined) continue;
-    const ports = flow.port === undefined ? [] : (dnsPorts(context) ?? [portLine(flow.protocol, flow.port)]);
+    const ports =
+      flow.port === undefined ? [] : (dnsPorts(context) ?? [portLine(flow.protocol, flow.port, context.lastPort)]);
     const edit = addedRule(written, direction, peer, ports);
     if (edit !== undefined)
       return { code, help: help ?? newRuleHelp(policy, context, direction), policy, edits: [edit] };
@@ -164,7 +165,8 @@ function ruleDrafts(
       drafts.push({ code, policy, help: peerHelp(code, rule, context, direction), edits: [edit], ...lint });
   }
   if (code === 'E041') {
-    const help = 'add a rule for this address; an exception cannot be re-opened inside its own ipBlock';
+    const meant = otherOf(context, direction).end.kind === 'pod' ? 'pod' : 'address';
+    const help = `add a rule for this ${meant}; an exception cannot be re-opened inside its own ipBlock`;
     const draft = newRuleDraft([policy], context, direction, code, help);
     if (draft !== undefined) drafts.push(draft);
   }
@@ -183,7 +185,9 @@ function peerHelp(code: ReasonCode, rule: number, context: FlowContext, directio
         ? `addresses of pods change; select ${name} by its labels`
         : `add the address to rule ${rule + 1}`;
     case 'E042':
-      return `add the other family to rule ${rule + 1}`;
+      return otherOf(context, direction).end.kind === 'pod'
+        ? `a block holds addresses of its own family only; select ${name} by its labels`
+        : `add the other family to rule ${rule + 1}`;
     case 'E011':
       return `name the namespace of ${name} beside its labels`;
     default: {
@@ -386,7 +390,7 @@ function portEdits(
     }
   }
   if (flow.protocol !== 'ICMP') {
-    const added = appended(written, list, [portLine(flow.protocol, flow.port)]);
+    const added = appended(written, list, [portLine(flow.protocol, flow.port, context.lastPort)]);
     const help =
       part.code === 'E032'
         ? `a port entry means one protocol; add ${flow.protocol}`

@@ -47,9 +47,10 @@ export function peerLines(end: FlowEnd, ref: EndRef, policyNamespace: string): r
   return pods === '{}' ? [scope] : [scope, `  podSelector: ${pods}`];
 }
 
-/** A port entry, as a line of a list. */
-export function portLine(protocol: FlowProtocol, port: number): string {
-  return `- {protocol: ${protocol}, port: ${port}}`;
+/** A port entry, as a line of a list; up to `last`, if more than one port is meant. */
+export function portLine(protocol: FlowProtocol, port: number, last: number = port): string {
+  if (port === 1 && last === 65535) return `- {protocol: ${protocol}}`;
+  return `- {protocol: ${protocol}, port: ${port}${last > port ? `, endPort: ${last}` : ''}}`;
 }
 
 /** Replaces a span. */

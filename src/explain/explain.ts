@@ -97,8 +97,12 @@ export function explain(
   return ok(withUnread(answer, silentNamespaces(cluster.snapshot, ends)));
 }
 
-function contextOf(cluster: Cluster, { flow, from, to, arrival, servicePort }: AskedFlow): FlowContext {
-  const shared = { cluster, ...(servicePort === undefined ? {} : { servicePort }) };
+function contextOf(cluster: Cluster, { flow, from, to, arrival, servicePort, portClass }: AskedFlow): FlowContext {
+  const shared = {
+    cluster,
+    ...(servicePort === undefined ? {} : { servicePort }),
+    ...(portClass === undefined ? {} : { lastPort: portClass.to }),
+  };
   const context = { ...shared, flow, from, to };
   return arrival === undefined || flow.arrival === undefined
     ? context

@@ -13,6 +13,8 @@ export interface FlowContext {
   readonly to: EndRef;
   /** The port that was asked of a Service, before translation. */
   readonly servicePort?: number;
+  /** The flow stands for its port and all up to this one. */
+  readonly lastPort?: number;
   /** Of the flow's arrival, if it has one. */
   readonly arrival?: FlowContext;
 }

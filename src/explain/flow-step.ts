@@ -15,6 +15,8 @@ export interface ExplainedFlow {
   readonly egress: ExplainedSide;
   readonly ingress: ExplainedSide;
   readonly missing: readonly MissingFact[];
+  /** It stands for several ranges of ports: no one edit is for all of them. */
+  readonly scattered?: boolean;
 }
 
 /** What a flow step stands for besides its one flow. */

@@ -80,7 +80,8 @@ function mergePortGroup(group: readonly PortFlow[]): readonly ExplainedFlow[] {
   const rest = [...bySignature.values()].sort((a, b) => width(a.ranges) - width(b.ranges));
   const others = rest.map(({ first, ranges }, index) => {
     const shown = ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
-    return withStep(first, { ports: index === rest.length - 1 ? 'any other port' : shown });
+    const ports = index === rest.length - 1 ? 'any other port' : shown;
+    return { ...withStep(first, { ports }), ...(ranges.length > 1 ? { scattered: true } : {}) };
   });
   return [...declared, ...others];
 }

@@ -54,9 +54,9 @@ function targetNumber(pod: Endpoint, { targetPort, protocol }: ServicePort): num
   return pod.namedPorts.find((named) => named.name === targetPort && named.protocol === protocol)?.port;
 }
 
-/** A pod whose status says nothing about readiness counts as ready. */
+/** A pod whose status says nothing about readiness counts as ready, unless it has not started. */
 function isReady({ cluster }: World, pod: Endpoint): boolean {
-  if (pod.terminating) return false;
+  if (pod.terminating || pod.phase === 'Pending') return false;
   const conditions = part(part(cluster.written(pod)?.raw, 'status'), 'conditions');
   if (!Array.isArray(conditions)) return true;
   return !conditions.some((condition) => part(condition, 'type') === 'Ready' && part(condition, 'status') === 'False');
