@@ -15,6 +15,15 @@ const pod = (name: string, status: unknown): unknown => ({
   spec: { nodeName: 'a', containers: [{ name: 'c' }] },
   status,
 });
+const workload = (name: string, ports: unknown): unknown => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name, namespace: 'shop' },
+  spec: {
+    selector: select(name),
+    template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'c', ports }] } },
+  },
+});
 const running = (last: number): unknown => ({
   phase: 'Running',
   podIPs: [{ ip: `10.0.0.${last}` }, { ip: `fd00::${last}` }],
@@ -38,6 +47,17 @@ beforeAll(() => {
   const from4 = [{ from: [{ ipBlock: { cidr: '10.0.0.0/8' } }], ports: [{ port: 80 }] }];
   const files: Readonly<Record<string, readonly unknown[]>> = {
     'cluster.yaml': objects,
+    'workloads.yaml': [
+      workload('web', [{ containerPort: 9999 }]),
+      workload('db', [{ name: 'pg', containerPort: 5432 }]),
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'db', namespace: 'shop' },
+        spec: { clusterIP: 'fd00:96::1', selector: { app: 'db' }, ports: [{ port: 80, targetPort: 'pg' }] },
+      },
+      policy('db', { podSelector: select('db'), ingress: [{ ports: [{ port: 5432 }] }] }),
+    ],
     'block.yaml': [policy('api', { podSelector: select('api'), ingress: from4 })],
     'range.yaml': [
       policy('api', { podSelector: select('api') }),
@@ -81,6 +101,25 @@ describe('no port', () => {
 });
 
 describe('a Service', () => {
+  test('leads to the workloads that would make its pods', async () => {
+    const { code, stdout } = await runPolicy(
+      ['explain', '-f', 'workloads.yaml', '-n', 'shop', 'deploy/web', 'svc/db:80'],
+      { cwd },
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('ALLOWED  deployment shop/web -> service shop/db:80 -> deployment shop/db  TCP 5432\n');
+  });
+
+  test('and a workload of that name is asked for instead of a pod that nobody gave', async () => {
+    const { code, stderr } = await runPolicy(['explain', '-f', 'workloads.yaml', '-n', 'shop', 'web', 'svc/db:80'], {
+      cwd,
+    });
+    expect([code, stderr]).toEqual([
+      2,
+      'policy explain: there is no pod shop/web, but a Deployment: ask for deployment/web\n',
+    ]);
+  });
+
   test('does not lead to a pod that has not started', async () => {
     const { code, stdout } = await ask('block.yaml', '-n', 'shop', 'web', 'svc/late:80');
     expect(code).toBe(3);

@@ -7,6 +7,7 @@ import type { FieldPath } from '../model/source-ref.ts';
 import type { TextEdit, WrittenObject } from './cluster.ts';
 import type { LintCode, ReasonCode } from './codes.ts';
 import type { ConditionGroup, ConditionPart } from './conditions.ts';
+import { newRuleHelp, peerHelp } from './draft-words.ts';
 import { addedRule, appended, peerLines, portLine, replaced } from './edit-text.ts';
 import { pairIn, scalarIn, yamlScalar } from './flow-style.ts';
 import { otherOf, shortName, subjectOf } from './flow-context.ts';
@@ -86,21 +87,6 @@ export function newRuleDraft(
   return undefined;
 }
 
-/** With what else the rule opens: for all pods of a policy without selector, and to all neighbours of a pod without labels. */
-function newRuleHelp(policy: NetworkPolicy, context: FlowContext, direction: Direction): string {
-  const { end } = otherOf(context, direction);
-  const self = shortName(direction === 'egress' ? context.from : context.to);
-  const parts = [`add a rule to ${policy.key}`];
-  if (policy.subjects.requirements.length === 0)
-    parts.push(`it selects every pod of "${policy.namespace}": a policy for ${self} alone would be narrower`);
-  if (end.kind === 'pod' && end.pod.labels.size === 0) parts.push(unlabelledWarning(end.pod.name));
-  return parts.join('; ');
-}
-
-function unlabelledWarning(pod: string): string {
-  return `${pod} has no labels, so this means every pod of its namespace: a label on it would be narrower`;
-}
-
 function peerOf(context: FlowContext, direction: Direction, policy: NetworkPolicy): readonly string[] | undefined {
   const { end, ref } = otherOf(context, direction);
   // Labels that nobody told are not none: a peer without them would mean every pod of the namespace.
@@ -171,31 +157,6 @@ function ruleDrafts(
     if (draft !== undefined) drafts.push(draft);
   }
   return drafts;
-}
-
-function peerHelp(code: ReasonCode, rule: number, context: FlowContext, direction: Direction): string {
-  const name = shortName(otherOf(context, direction).ref);
-  switch (code) {
-    case 'E013':
-      return `name the address of its node; a selector never matches ${name}`;
-    case 'E014':
-      return `add the address to rule ${rule + 1}`;
-    case 'E040':
-      return otherOf(context, direction).end.kind === 'pod'
-        ? `addresses of pods change; select ${name} by its labels`
-        : `add the address to rule ${rule + 1}`;
-    case 'E042':
-      return otherOf(context, direction).end.kind === 'pod'
-        ? `a block holds addresses of its own family only; select ${name} by its labels`
-        : `add the other family to rule ${rule + 1}`;
-    case 'E011':
-      return `name the namespace of ${name} beside its labels`;
-    default: {
-      const { end } = otherOf(context, direction);
-      const warning = end.kind === 'pod' && end.pod.labels.size === 0 ? `; ${unlabelledWarning(end.pod.name)}` : '';
-      return `add ${name} to rule ${rule + 1}${warning}`;
-    }
-  }
 }
 
 function groupEdits(

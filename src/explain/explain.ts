@@ -148,7 +148,10 @@ function answerService(
   const served = servedFamilies(to);
   for (const route of walk.value.routes) {
     targets.add(JSON.stringify(route.to.ref));
-    const families = familiesOf(route.from, route.to, question.family).filter((family) => served?.has(family) ?? true);
+    const [lone] = served?.size === 1 ? served : [];
+    const families = familiesOf(route.from, route.to, question.family ?? lone).filter(
+      (family) => served?.has(family) ?? true,
+    );
     if (families.length === 0)
       problem ??= `${question.from} and an endpoint of ${to.service.key} have no address family in common`;
     for (const family of families) {

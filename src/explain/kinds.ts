@@ -3,6 +3,16 @@ import type { WorkloadKind } from './explanation.ts';
 /** What the part before a slash can mean besides a namespace. */
 export type EndKind = WorkloadKind | 'Pod' | 'Service' | 'Node';
 
+/** Kinds that make pods from a template. */
+export const workloadKinds: readonly WorkloadKind[] = [
+  'Deployment',
+  'StatefulSet',
+  'DaemonSet',
+  'ReplicaSet',
+  'Job',
+  'CronJob',
+];
+
 const names: Readonly<Record<EndKind, readonly string[]>> = {
   Pod: ['pod', 'pods', 'po'],
   Deployment: ['deploy', 'deployment', 'deployments', 'deployments.apps', 'deployment.apps'],

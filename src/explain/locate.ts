@@ -15,9 +15,10 @@ import type { Cluster, WrittenObject } from './cluster.ts';
 import type { Directory, Party } from './ends.ts';
 import type { EndRef, WorkloadKind } from './explanation.ts';
 import type { Entrance } from './external-routes.ts';
-import { parseKind } from './kinds.ts';
+import { parseKind, workloadKinds } from './kinds.ts';
 import { lettersApart } from './label-words.ts';
 import { workloadNames, workloadPods } from './workloads.ts';
+import type { WorkloadPods } from './workloads.ts';
 
 /** One thing a flow can start from or lead to, and what the question calls it. */
 export interface Member {
@@ -148,6 +149,9 @@ function locatePod(world: World, namespace: string, name: string): Result<Locate
   const wrongNamespace = missingNamespace(cluster, namespace, names.length);
   if (wrongNamespace !== undefined) return err(wrongNamespace);
   const elsewhere = [...cluster.snapshot.pods.values()].some((other) => other.name === name);
+  const workload = workloadKinds.find((kind) => workloadNames(cluster, kind, namespace).includes(name));
+  if (names.length === 0 && workload !== undefined)
+    return err(`there is no pod ${namespace}/${name}, but a ${workload}: ask for ${workload.toLowerCase()}/${name}`);
   if (names.length > 0 || elsewhere || cluster.complete === true)
     return err(`there is no pod ${namespace}/${name} in the manifests${podHint(cluster, namespace, name, names)}`);
   return ok({
@@ -209,6 +213,21 @@ function locateService({ cluster }: World, namespace: string, name: string): Res
   return err(`there is no Service ${namespace}/${name} in the manifests${hint}`);
 }
 
+/** A pod as a template would make it; nobody knows its address and node. */
+export function templateMember(
+  world: World,
+  ref: EndRef,
+  { pod, written }: NonNullable<WorkloadPods['template']>,
+): Member {
+  world.templates.set(pod, written);
+  const unknown: ReadonlySet<PodFact> = new Set(['addresses', 'node']);
+  const host = pod.hostNetwork;
+  return {
+    ref,
+    party: host ? { kind: 'node', addresses: [], hostNetworkPod: pod } : { kind: 'pod', pod, addresses: [], unknown },
+  };
+}
+
 function locateWorkload(world: World, kind: WorkloadKind, namespace: string, name: string): Result<Located, string> {
   const { cluster } = world;
   const ref: EndRef = { kind, namespace, name };
@@ -219,17 +238,7 @@ function locateWorkload(world: World, kind: WorkloadKind, namespace: string, nam
     if (!member.ok) return member;
     members.push(member.value);
   }
-  if (template !== undefined) {
-    world.templates.set(template.pod, template.written);
-    const unknown: ReadonlySet<PodFact> = new Set(['addresses', 'node']);
-    const host = template.pod.hostNetwork;
-    members.push({
-      ref,
-      party: host
-        ? { kind: 'node', addresses: [], hostNetworkPod: template.pod }
-        : { kind: 'pod', pod: template.pod, addresses: [], unknown },
-    });
-  }
+  if (template !== undefined) members.push(templateMember(world, ref, template));
   if (members.length > 0) return ok({ kind: 'members', ref, members });
   const word = kind.toLowerCase();
   if (exists) return err(`${word} ${namespace}/${name} has no live pods and no template in the manifests`);

@@ -5,6 +5,7 @@ import { podKey } from '../model/names.ts';
 import type { Service, ServicePort } from '../model/service.ts';
 import { podMember } from './locate.ts';
 import type { Member, World } from './locate.ts';
+import { templateMembers } from './template-members.ts';
 
 /** One endpoint of a Service port: where packets go after translation. */
 export interface ServiceEndpoint {
@@ -20,7 +21,7 @@ export interface ServiceEndpoints {
   readonly from: 'slices' | 'selector' | 'nobody';
 }
 
-/** Finds endpoints: from EndpointSlices if there are any of the Service, else from its selector. */
+/** Finds endpoints: from EndpointSlices if there are any of the Service, else from its selector; workloads stand for pods that are not there. */
 export function serviceEndpoints(world: World, service: Service, port: ServicePort): ServiceEndpoints {
   const slices = world.cluster.others.filter(({ raw }) => isSliceOf(raw, service));
   if (slices.length > 0)
@@ -44,6 +45,15 @@ export function serviceEndpoints(world: World, service: Service, port: ServicePo
     else if (!publishNotReady && !isReady(world, pod)) left.push(`${pod.name} is not ready`);
     else if (!member.ok) left.push(member.error);
     else ready.push({ member: member.value, port: number });
+  }
+  if (ready.length === 0 && left.length === 0) {
+    for (const member of templateMembers(world, service.namespace)) {
+      const { party } = member;
+      if (party.kind !== 'pod' || !wanted.every(([key, value]) => party.pod.labels.get(key) === value)) continue;
+      const number = targetNumber(party.pod, port);
+      if (number === undefined) left.push(`${party.pod.name} has no port named "${port.targetPort}"`);
+      else ready.push({ member, port: number });
+    }
   }
   return { ready, left, from: 'selector' };
 }

@@ -2,17 +2,8 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { podKey } from '../model/names.ts';
 import type { ClusterSnapshot } from '../model/snapshot.ts';
 import type { WrittenObject } from './cluster.ts';
-import type { WorkloadKind } from './explanation.ts';
+import { workloadKinds } from './kinds.ts';
 import { workloadPods } from './workloads.ts';
-
-const workloadKinds: readonly WorkloadKind[] = [
-  'Deployment',
-  'StatefulSet',
-  'DaemonSet',
-  'ReplicaSet',
-  'Job',
-  'CronJob',
-];
 
 /**
  * Two pods for each workload without live pods, as its template would make them: manifests in a repository hold
@@ -49,7 +40,8 @@ export function templatePods(snapshot: ClusterSnapshot, others: readonly Written
   return made;
 }
 
-function isIdle(raw: unknown): boolean {
+/** Whether a workload makes no pods of its own accord: another controls it, it is scaled to nothing, or it has completed. */
+export function isIdle(raw: unknown): boolean {
   const owners = part(part(raw, 'metadata'), 'ownerReferences');
   return (
     (Array.isArray(owners) && owners.length > 0) ||
