@@ -79,6 +79,11 @@ describe('a Service entered from outside', () => {
   });
 });
 
+test('one letter is no likeness', async () => {
+  const { stderr } = await runPolicy(['explain', '-f', 'cluster.yaml', 'node/c', 'shop/web-1:80'], { cwd });
+  expect(stderr).toBe('policy explain: there is no node c in the manifests\n');
+});
+
 describe('a Service entered by a pod through an address for the outside', () => {
   test.each([
     {

@@ -37,6 +37,16 @@ const asked: readonly Asked[] = [
     ['a change', 'shop/web-7d9c5', 'shop/api-6f4b8:8080', '--without', 'netpol/shop/web-egress'],
     ['every port of a Service', '-n', 'shop', 'web-7d9c5', 'kube-system/svc/kube-dns'],
   ].map(([name = '', ...args]) => ({ name, cwd: shop, args: ['explain', ...manifests, ...args] })),
+  ...[
+    ['the port of another node', 'shop/client', 'node/b:30080'],
+    ['a load balancer from outside', '203.0.113.9', '198.51.100.7:80'],
+    ['a namespace nobody described', 'shop/shut', 'pay/gateway:8443'],
+    ['the DNS of nodes', 'shop/shut', 'shop/svc/web:80', '--node-dns', '169.254.20.10'],
+  ].map(([name = '', ...args]) => ({
+    name,
+    cwd: join(fixtures, 'explain/entrances'),
+    args: ['explain', ...manifests, ...args],
+  })),
 ];
 
 describe('the JSON of policy explain', () => {

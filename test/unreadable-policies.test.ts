@@ -43,6 +43,10 @@ beforeAll(() => {
     'flows.yaml': '{flows: [{from: shop/web, to: shop/api, port: 80, protocol: TCP, expect: allow}]}',
     'open.yaml': policy('open', open),
     'closed.yaml': policy('closed', { podSelector: {} }),
+    'nearly.yaml': policy('nearly', {
+      podSelector: {},
+      ingress: [{ from: [{ podSelector: { matchLabels: { app: 'wbe' } } }], ports: [{ port: 80 }] }],
+    }),
     'template.yaml': 'kind: ConfigMap\nmetadata: {name: {{ .Values.name }}}\n',
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
@@ -63,6 +67,13 @@ describe('a policy that cannot be read', () => {
     expect(stdout).toContain('missing facts:\n  namespace shop: policies\n');
     expect(stdout).toContain('help: correct policies.yaml:7: what could not be read there may be a policy');
     expect(stdout).not.toMatch(/becomes|closest/);
+  });
+
+  test('leaves what misses in those that can be read', async () => {
+    const { stdout } = await explain('cluster.yaml', 'policies.yaml', 'nearly.yaml');
+    expect(stdout).toMatch(/^UNKNOWN\[E090\] {2}/);
+    expect(stdout).toContain('closest: shop/nearly, rule 1 -- 1 of 2 conditions fails [E012]\n');
+    expect(stdout).not.toContain('help: did you mean');
   });
 
   test('takes nothing from what another one admits', async () => {

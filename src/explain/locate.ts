@@ -308,7 +308,7 @@ export function didYouMean(name: string, known: readonly string[], show: (name: 
   let best: { readonly name: string; readonly edits: number } | undefined;
   for (const candidate of known) {
     const edits = lettersApart(name.toLowerCase(), candidate.toLowerCase());
-    if (edits <= limit && edits < (best?.edits ?? Infinity)) best = { name: candidate, edits };
+    if (edits <= limit && edits < name.length && edits < (best?.edits ?? Infinity)) best = { name: candidate, edits };
   }
   return best === undefined ? '' : `; did you mean ${show(best.name)}?`;
 }

@@ -135,7 +135,8 @@ function undecidedSide(side: SideExplanation, { policies, why }: UnreadFacts, mi
     code: 'E090',
     isolated: 'unknown',
     why: `undecided (the policies of namespace ${JSON.stringify(namespace)} ${why ?? 'could not be read'})`,
-    closest: [],
+    // What misses a denied side misses it still; what nearly closes an open one may not be needed.
+    closest: side.verdict === 'deny' ? side.closest : [],
     none: undefined,
     suggestions: [],
   };
