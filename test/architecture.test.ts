@@ -9,7 +9,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/model': [],
   'src/selector': ['src/model'],
   'src/source': ['src/model'],
-  'src/host': ['src/model'],
+  'src/host': ['src/model', 'packages/nftables-json'],
   'src/compiler': ['src/model', 'src/selector', 'packages/nftables-json'],
   'src/enforcer': ['src/model', 'src/compiler', 'src/host', 'packages/nftables-json'],
   'src/explain': ['src/model', 'src/selector', 'src/compiler'],
