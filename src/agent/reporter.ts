@@ -4,12 +4,22 @@ import type { PodBinding } from '../model/binding.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import { formatFieldPath } from '../model/source-ref.ts';
 import type { Store } from '../source/store.ts';
+import { LineLimit } from './line-limit.ts';
 import type { Logger } from './logger.ts';
 import { podsBehind } from './status.ts';
 
-/** Tells the log what changed, once per change: states are compared, so a problem that stays is said once. */
+/** Lines about applies and about repairs each: then one every ten seconds. */
+const burst = 100;
+const pauseMs = 10_000;
+
+/**
+ * Tells the log what changed, once per change: states are compared, so a problem that stays is said once. What may
+ * change many times a second is said now and then.
+ */
 export class Reporter {
   readonly #logger: Logger;
+  readonly #applied = new LineLimit({ burst, pauseMs });
+  readonly #drift = new LineLimit({ burst, pauseMs });
   readonly #said = new Map<string, string>();
 
   constructor(logger: Logger) {
@@ -55,11 +65,16 @@ export class Reporter {
         this.#logger.error({ ...problem, pods }, `not in the kernel: ${problem.message}`);
       },
     );
-    this.#once('drift', status.driftRepaired === 0 ? undefined : String(status.driftRepaired), () =>
-      this.#logger.warn({ driftRepaired: status.driftRepaired }, 'the tables were changed by somebody else; repaired'),
+    const { driftRepaired, appliedGeneration: generation, tables } = status;
+    this.#once('drift', driftRepaired === 0 ? undefined : String(driftRepaired), () =>
+      this.#drift.take(() =>
+        this.#logger.warn({ driftRepaired }, 'the tables were changed by somebody else; repaired'),
+      ),
     );
-    this.#once('applied', status.appliedGeneration === 0 ? undefined : String(status.appliedGeneration), () =>
-      this.#logger.info({ generation: status.appliedGeneration, tables: status.tables }, 'applied'),
+    this.#once('applied', generation === 0 ? undefined : String(generation), () =>
+      this.#applied.take((skipped) =>
+        this.#logger.info({ generation, tables, ...(skipped > 0 && { unsaid: skipped }) }, 'applied'),
+      ),
     );
   }
 
