@@ -8,7 +8,7 @@ import { jsonCodec } from '../source/kubernetes/json-codec.ts';
 import { KubernetesSource } from '../source/kubernetes/kubernetes-source.ts';
 import { openAccess } from '../source/kubernetes/open-access.ts';
 import { podProtobufCodec } from '../source/kubernetes/protobuf-codec.ts';
-import { policedPods, resourceOf } from '../source/kubernetes/resource.ts';
+import { policedPods, resourceOf, unfinishedPods } from '../source/kubernetes/resource.ts';
 import type { Source } from '../source/source.ts';
 import type { AgentConfig } from './config.ts';
 
@@ -47,7 +47,7 @@ export async function openSource(
     resources: [
       resourceOf('Namespace'),
       resourceOf('NetworkPolicy'),
-      resourceOf('Pod', policedPods),
+      resourceOf('Pod', policedPods, unfinishedPods),
       resourceOf('Node', `metadata.name=${node}`),
     ],
     codec: (resource) => (resource.kind === 'Pod' ? podProtobufCodec() : jsonCodec(resource)),

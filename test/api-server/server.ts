@@ -64,6 +64,8 @@ export class TestApiServer {
   readonly tokens: Map<string, string> = new Map([['test-token', 'system:serviceaccount:kube-system:nftpolicy']]);
   /** `verb plural` pairs that are answered 403. */
   readonly forbidden: Set<string> = new Set();
+  /** Fields that cannot be selected by, as on older servers. */
+  readonly unknownFields: Set<string> = new Set();
   /** False: `sendInitialEvents` is refused, as by a server before 1.32. */
   watchList = true;
   readonly requests: SeenRequest[] = [];
@@ -191,6 +193,12 @@ export class TestApiServer {
     if (playBeforeAnswer(response, fault)) return;
     if (user === undefined) return sendStatus(response, 401, 'Unauthorized', 'Unauthorized');
     if (this.forbidden.has(`${facts.verb} ${facts.plural}`)) return forbid(response, facts, user);
+    const fieldSelector = url.searchParams.get('fieldSelector') ?? '';
+    const unknownField = [...this.unknownFields].find((field) => fieldSelector.includes(field));
+    if (unknownField !== undefined) {
+      const message = `Unable to find "/v1, Resource=${facts.plural}" that match label selector "", field selector "${fieldSelector}": field label not supported: ${unknownField}`;
+      return sendStatus(response, 400, 'BadRequest', message);
+    }
     if (facts.streamedList) {
       const refused = !this.watchList || fault?.kind === 'refuse-watch-list';
       if (refused)

@@ -63,6 +63,11 @@ export function refusesWatchList(status: ApiStatus): boolean {
   return (status.code === 422 || status.code === 400) && status.message.includes('sendInitialEvents');
 }
 
+/** The server cannot select by a field that newer ones know: `spec.hostNetwork` of pods. */
+export function refusesFieldSelector(status: ApiStatus): boolean {
+  return status.code === 400 && status.message.includes('field label not supported');
+}
+
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -9,7 +9,7 @@ import type { ReflectorCounters } from './counters.ts';
 import type { Deadlines } from './deadlines.ts';
 import { httpsAccess } from './https-access.ts';
 import { KubernetesSource } from './kubernetes-source.ts';
-import { policedPods, resourceOf } from './resource.ts';
+import { policedPods, resourceOf, unfinishedPods } from './resource.ts';
 import type { Resource } from './resource.ts';
 
 const quick: Partial<Deadlines> = {
@@ -219,6 +219,29 @@ describe('the first list', () => {
     await synced('b');
     server.truth.patch('pods', 'host', 'shop', { spec: { hostNetwork: false } });
     await synced('b', 'host');
+  });
+});
+
+describe('a server that cannot select pods by hostNetwork', () => {
+  test.each([true, false])('is asked for more; it streams lists: %s', async (watchList) => {
+    server.watchList = watchList;
+    server.unknownFields.add('spec.hostNetwork');
+    createPods('a', 'b', 'c');
+    server.truth.create('pods', podObject({ name: 'host', hostNetwork: true }));
+    server.truth.create('pods', podObject({ name: 'done', uid: 'u-done' }));
+    server.truth.patch('pods', 'done', 'shop', { status: { phase: 'Succeeded' } });
+    // It is how an older server is known: it is no failure to pause after.
+    start([resourceOf('Pod', policedPods, unfinishedPods)], { backoffFirstMs: 60_000, backoffMaxMs: 60_000 });
+    await synced('a', 'b', 'c', 'host');
+    createPods('d');
+    await synced('a', 'b', 'c', 'd', 'host');
+  });
+
+  test('is not asked for ever where there is nothing wider to ask for', async () => {
+    server.unknownFields.add('status.phase');
+    start([resourceOf('Pod', policedPods, unfinishedPods)]);
+    await eventually(() => expect(counters().watchErrors.get('400')).toBeGreaterThan(1));
+    expect(source.health()[0]).toMatchObject({ synced: false, state: 'backoff' });
   });
 });
 

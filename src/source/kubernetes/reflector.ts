@@ -1,6 +1,6 @@
 import type { SourceHealth, SourceSink } from '../source.ts';
 import type { KubeAccess } from './access.ts';
-import { isExpired, isVersionTooLarge, refusesWatchList } from './api-status.ts';
+import { isExpired, isVersionTooLarge, refusesFieldSelector, refusesWatchList } from './api-status.ts';
 import type { ApiStatus } from './api-status.ts';
 import { Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
@@ -59,6 +59,7 @@ export class Reflector {
   #forbidden = false;
   /** What a watch may resume from: every event up to here has been applied. Absent: a list is due. */
   #version: string | undefined;
+  #fieldSelector: string | undefined;
   /** The list being read comes in pages. */
   #paged = false;
   #pages: PagedList | undefined;
@@ -73,6 +74,7 @@ export class Reflector {
     this.#options = options;
     this.counters = this.#counters;
     const { resource, sink, decode, deadlines, random } = options;
+    this.#fieldSelector = resource.fieldSelector;
     const intake = new Intake({ kind: resource.kind, sink, decode, counters: this.#counters });
     this.#intake = intake;
     this.#backoff = new Backoff({ firstMs: deadlines.backoffFirstMs, maxMs: deadlines.backoffMaxMs, random });
@@ -111,6 +113,7 @@ export class Reflector {
         this.#preferPages();
         continue;
       }
+      if (listing && end.kind === 'refused' && refusesFieldSelector(end.status) && this.#widen()) continue;
       const pauseMs = end.kind === 'closed' ? this.#afterClose() : this.#afterFailure(end, paged ? 'list' : 'watch');
       this.#state = 'backoff';
       this.#counters.backoffMs = pauseMs;
@@ -255,6 +258,14 @@ export class Reflector {
     if (this.#brokenLists >= streamedListAttempts) this.#preferPages();
   }
 
+  /** Asks for more than is needed; false if that is being done, or cannot be. */
+  #widen(): boolean {
+    const { widerFieldSelector } = this.#options.resource;
+    if (widerFieldSelector === undefined || this.#fieldSelector === widerFieldSelector) return false;
+    this.#fieldSelector = widerFieldSelector;
+    return true;
+  }
+
   #preferPages(): void {
     this.#pagesUntilMs = this.#options.clock.now() + this.#options.deadlines.preferPagesMs;
   }
@@ -294,8 +305,7 @@ export class Reflector {
 
   #query(): URLSearchParams {
     const query = new URLSearchParams();
-    const { fieldSelector } = this.#options.resource;
-    if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
+    if (this.#fieldSelector !== undefined) query.set('fieldSelector', this.#fieldSelector);
     return query;
   }
 

@@ -11,10 +11,14 @@ export interface Resource {
   /** `/api/v1/pods`: all namespaces. */
   readonly path: string;
   readonly fieldSelector?: string;
+  /** Wider, for servers that do not know all fields of the other. */
+  readonly widerFieldSelector?: string;
 }
 
 /** Finished pods and pods on the host network are nobody's subject or peer: the server need not send them. */
 export const policedPods = 'status.phase!=Succeeded,status.phase!=Failed,spec.hostNetwork=false';
+/** What servers without `spec.hostNetwork` among the fields to select by can leave out of it. */
+export const unfinishedPods = 'status.phase!=Succeeded,status.phase!=Failed';
 
 const resources: Readonly<Record<ResourceKind, Omit<Resource, 'kind' | 'path'>>> = {
   Pod: { apiVersion: 'v1', group: '', plural: 'pods' },
@@ -25,9 +29,17 @@ const resources: Readonly<Record<ResourceKind, Omit<Resource, 'kind' | 'path'>>>
 };
 
 /** The cluster-wide collection of a kind, narrowed by the server if a field selector is given. */
-export function resourceOf(kind: ResourceKind, fieldSelector?: string): Resource {
+export function resourceOf(kind: ResourceKind, fieldSelector?: string, widerFieldSelector?: string): Resource {
   const { apiVersion, group, plural } = resources[kind];
   const root = group === '' ? '/api' : '/apis';
   const path = `${root}/${apiVersion}/${plural}`;
-  return { kind, apiVersion, group, plural, path, ...(fieldSelector !== undefined && { fieldSelector }) };
+  return {
+    kind,
+    apiVersion,
+    group,
+    plural,
+    path,
+    ...(fieldSelector !== undefined && { fieldSelector }),
+    ...(widerFieldSelector !== undefined && { widerFieldSelector }),
+  };
 }
