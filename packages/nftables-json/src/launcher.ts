@@ -60,14 +60,14 @@ export class Launcher {
 
   /** Runs a command to its end; what is left of it and its children is killed when it takes too long or prints too much. */
   async run(command: readonly string[], options: LaunchOptions): Promise<Finished | Unfinished> {
-    if (options.signal?.aborted === true) return { why: 'aborted', stderr: '' };
     let shell: Shell;
     try {
       shell = await this.#takeShell();
     } catch (cause) {
       return { why: 'lost', stderr: '', cause: cause as Error };
     }
-    const ended = await shell.run(command.map(quoted).join(' '), options);
+    const aborted = options.signal?.aborted === true;
+    const ended = aborted ? notBegun : await shell.run(command.map(quoted).join(' '), options);
     if (!shell.lost) this.#idle.push(shell);
     return ended;
   }
@@ -77,6 +77,8 @@ export class Launcher {
     return await Shell.start();
   }
 }
+
+const notBegun: Unfinished = { why: 'aborted', stderr: '' };
 
 type ShellProcess = ChildProcessByStdio<Writable, Readable, Readable>;
 
