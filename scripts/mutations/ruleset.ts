@@ -8,17 +8,17 @@ const simulate = 'src/compiler/simulate.ts';
 /** Mistakes in the frame around the pods' rules, and in the simulator that runs them. */
 export const rulesetMutations: readonly Mutation[] = [
   {
-    name: 'bridged pods are dispatched by their first address',
+    name: 'pods are dispatched by their first address',
     file: assemble,
-    from: 'for (const address of binding.addresses)\n          if',
-    to: 'for (const address of binding.addresses.slice(0, 1))\n          if',
+    from: 'for (const address of binding.addresses)\n      if',
+    to: 'for (const address of binding.addresses.slice(0, 1))\n      if',
     why: 'one address per pod',
   },
   {
     name: 'both dispatch maps hold the ingress verdict',
     file: assemble,
-    from: '[binding.interface, verdicts[direction]]',
-    to: '[binding.interface, verdicts.ingress]',
+    from: 'elements.set(key(binding, address), verdicts[direction])',
+    to: 'elements.set(key(binding, address), verdicts.ingress)',
     why: 'a loop variable forgotten',
   },
   {
@@ -27,12 +27,13 @@ export const rulesetMutations: readonly Mutation[] = [
     from: 'binding.addresses\n          .filter(',
     to: 'binding.addresses\n          .slice(0, 1)\n          .filter(',
     why: 'one address per pod',
+    besideFlows: true,
   },
   {
     name: 'unknown pods are accepted',
     file: baseChains,
-    from: "const tail = options.unknownPods === 'drop' ? goto(denyChain) : accept();",
-    to: "const tail = options.unknownPods === 'accept' ? goto(denyChain) : accept();",
+    from: "const tail = options.unknownPods === 'drop' ? goto(closedChain) : accept();",
+    to: "const tail = options.unknownPods === 'accept' ? goto(closedChain) : accept();",
     why: 'a condition the wrong way round: opens pods at their start',
     besideFlows: true,
   },
@@ -62,8 +63,8 @@ export const rulesetMutations: readonly Mutation[] = [
   {
     name: 'sources are not checked',
     file: baseChains,
-    from: "if (direction === 'egress') {",
-    to: "if (direction !== 'egress') {",
+    from: "if (direction === 'egress') rules.push(",
+    to: "if (direction !== 'egress') rules.push(",
     why: 'placed in the other direction',
     besideFlows: true,
   },
@@ -80,6 +81,22 @@ export const rulesetMutations: readonly Mutation[] = [
     from: "    rules: [\n      dropTagged,\n      ownRule([match(concat(port, payload('ether', 'saddr'))",
     to: "    rules: [\n      ownRule([match(concat(port, payload('ether', 'saddr'))",
     why: "VLAN seems somebody else's business",
+    besideFlows: true,
+  },
+  {
+    name: 'advertisements take the short way through the guard',
+    file: guard,
+    from: "[match(meta('l4proto'), 'icmpv6', '!=')]",
+    to: '[]',
+    why: 'one comparison less per packet; the address of its sender is right',
+    besideFlows: true,
+  },
+  {
+    name: 'what belongs to another port passes before it is asked for',
+    file: guard,
+    from: 'rules: [...ipFamilies.map(own), ...ipFamilies.map(elsewhere)],',
+    to: 'rules: ipFamilies.map(own),',
+    why: 'a chain that accepts its own looks complete; its policy accepts the rest',
     besideFlows: true,
   },
   {

@@ -78,12 +78,12 @@ export function statusReport(insight: Insight, asked: { readonly policy?: string
   };
 }
 
-/** The pods whose dispatch elements fail closed. Elements are keyed by interface or by address. */
+/** The pods whose dispatch elements fail closed. Elements are keyed by interface, by address or by both. */
 export function podsBehind(
   closed: EnforcerStatus['problems'][number]['closed'],
   bindings: readonly PodBinding[],
 ): readonly PodBinding[] {
-  const keys = new Set(closed.map(({ key }) => key));
+  const keys = new Set(closed.flatMap(({ key }) => key.split(' . ')));
   return bindings.filter((binding) => keys.has(binding.interface) || binding.addresses.some((ip) => keys.has(ip)));
 }
 

@@ -29,10 +29,20 @@ describe('assemble', () => {
       'veth-a': { kind: 'goto', chain: 'pod-veth-a-ingress' },
       'veth-b': { kind: 'accept' },
     });
-    expect(Object.fromEntries(maps.get('pod-egress')!.elements)).toEqual({
-      'veth-a': { kind: 'accept' },
-      'veth-b': { kind: 'accept' },
+    expect(Object.fromEntries(maps.get('pod-senders-4')!.elements)).toEqual({
+      'veth-a . 10.244.1.1': { kind: 'accept' },
+      'veth-b . 10.244.1.2': { kind: 'accept' },
     });
+    expect([...maps.get('pod-senders-6')!.elements.keys()]).toEqual(['veth-a . fd00::1']);
+  });
+
+  test('finds the egress of an interface whatever the source only where the node is a destination that counts', () => {
+    const endpoints = [lower([policy({ policyTypes: ['Egress'] })], a)];
+    const policed = inet({ endpoints, options: { ...defaultOptions, policeNodeEgress: true } });
+    const verdict = { kind: 'goto', chain: 'pod-veth-a-egress' };
+    expect(Object.fromEntries(policed.maps.get('pod-egress')!.elements)).toEqual({ 'veth-a': verdict });
+    expect(policed.maps.get('pod-senders-6')!.elements.get('veth-a . fd00::1')).toEqual(verdict);
+    expect(inet({ endpoints }).maps.has('pod-egress')).toBe(false);
   });
 
   test('binds a bridged pod by each of its addresses', () => {

@@ -1,7 +1,9 @@
 import { routesPods } from '../model/binding.ts';
 import type { NodeShape, PodBinding } from '../model/binding.ts';
 import { familyOf, ipFamilies } from '../model/ip.ts';
+import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { directions } from '../model/policy.ts';
+import type { Direction } from '../model/policy.ts';
 import {
   baseChains,
   boundSet,
@@ -9,6 +11,7 @@ import {
   localName,
   recordSets,
   routedMapName,
+  senderMapName,
   sharedChains,
   sourcesName,
 } from './base-chains.ts';
@@ -58,7 +61,7 @@ export function assemble(parts: RulesetParts): Ruleset {
   const inet: DesiredTable = {
     family: 'inet',
     sets,
-    maps: new Map(dispatchMaps(parts.shape, endpoints).map((map) => [map.name, map])),
+    maps: new Map(dispatchMaps(parts, endpoints).map((map) => [map.name, map])),
     chains: new Map(chains.map((chain) => [chain.name, chain])),
   };
   const ruleset = new Map<TableFamily, DesiredTable>([['inet', inet]]);
@@ -109,24 +112,41 @@ function sourceSets({ shape, options }: RulesetParts, bindings: readonly PodBind
   return [...sets, bound];
 }
 
-function dispatchMaps(shape: NodeShape, endpoints: readonly LoweredEndpoint[]): readonly DesiredMap[] {
+function dispatchMaps({ shape, options }: RulesetParts, endpoints: readonly LoweredEndpoint[]): readonly DesiredMap[] {
   const maps: DesiredMap[] = [];
-  for (const direction of directions) {
-    if (routesPods(shape)) {
-      const routed = endpoints.filter(({ binding }) => binding.attachment.kind === 'routed');
+  const routed = endpoints.filter(({ binding }) => binding.attachment.kind === 'routed');
+  const bridged = endpoints.filter(({ binding }) => binding.attachment.kind === 'bridged');
+  if (routesPods(shape)) {
+    // Nobody but the chain on input asks for the egress of an interface, whatever the source.
+    for (const direction of options.policeNodeEgress ? directions : (['ingress'] as const)) {
       const elements = new Map(routed.map(({ binding, verdicts }) => [binding.interface, verdicts[direction]]));
       maps.push({ name: routedMapName(direction), type: ['ifname'], elements });
     }
-    if (shape.bridges.length === 0) continue;
-    const bridged = endpoints.filter(({ binding }) => binding.attachment.kind === 'bridged');
     for (const family of ipFamilies) {
-      const elements = new Map<string, DispatchVerdict>();
-      for (const { binding, verdicts } of bridged) {
-        for (const address of binding.addresses)
-          if (familyOf(address) === family) elements.set(address, verdicts[direction]);
-      }
+      const elements = byAddress(routed, family, 'egress', ({ interface: name }, address) => `${name} . ${address}`);
+      maps.push({ name: senderMapName(family), type: ['ifname', addressType(family)], elements });
+    }
+  }
+  if (shape.bridges.length === 0) return maps;
+  for (const direction of directions) {
+    for (const family of ipFamilies) {
+      const elements = byAddress(bridged, family, direction, (_, address) => address);
       maps.push({ name: bridgedMapName(direction, family), type: [addressType(family)], elements });
     }
   }
   return maps;
+}
+
+function byAddress(
+  endpoints: readonly LoweredEndpoint[],
+  family: IpFamily,
+  direction: Direction,
+  key: (binding: PodBinding, address: IpAddress) => string,
+): ReadonlyMap<string, DispatchVerdict> {
+  const elements = new Map<string, DispatchVerdict>();
+  for (const { binding, verdicts } of endpoints) {
+    for (const address of binding.addresses)
+      if (familyOf(address) === family) elements.set(key(binding, address), verdicts[direction]);
+  }
+  return elements;
 }

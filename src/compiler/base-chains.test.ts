@@ -26,16 +26,16 @@ function shared(name: string, options: Partial<EnforcementOptions> = {}, audited
 }
 
 describe('base chains', () => {
-  test('of routed pods check the source, then replies, then dispatch by interface, and end closed', () => {
+  test('of routed pods dispatch by interface and source or by interface, then check the source, and end closed', () => {
     expect(base(routed)).toEqual({
       'forward-egress': [
+        'iifname . ip saddr vmap @pod-senders-4',
+        'iifname . ip6 saddr vmap @pod-senders-6',
         'iifname "veth*" iifname . ip saddr != @sources-4 goto deny',
         'iifname "veth*" iifname . ip6 saddr != @sources-6 goto deny',
-        'jump prologue',
-        'iifname vmap @pod-egress',
-        'iifname "veth*" goto deny',
+        'iifname "veth*" goto closed',
       ],
-      'forward-ingress': ['jump prologue', 'oifname vmap @pod-ingress', 'oifname "veth*" goto deny'],
+      'forward-ingress': ['oifname vmap @pod-ingress', 'oifname "veth*" goto closed'],
       'input-guard-egress': [
         'iifname "veth*" ip saddr @local-4 iifname . ip saddr != @sources-4 goto deny',
         'iifname "veth*" ip6 saddr @local-6 iifname . ip6 saddr != @sources-6 goto deny',
@@ -45,30 +45,26 @@ describe('base chains', () => {
 
   test('leave out what has the name of a pod and is none, and close every other interface of that name', () => {
     const one = base({ ...routed, strangers: ['veth-up'] }, { policeNodeEgress: true });
-    expect(one['forward-egress']?.at(0)).toBe(
+    expect(one['forward-egress']?.at(2)).toBe(
       'iifname "veth*" iifname != "veth-up" iifname . ip saddr != @sources-4 goto deny',
     );
-    expect(one['forward-egress']?.at(-1)).toBe('iifname "veth*" iifname != "veth-up" goto deny');
-    expect(one['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != "veth-up" goto deny');
-    expect(one['input-egress']?.at(-1)).toBe('iifname "veth*" iifname != "veth-up" goto deny');
+    expect(one['forward-egress']?.at(-1)).toBe('iifname "veth*" iifname != "veth-up" goto closed');
+    expect(one['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != "veth-up" goto closed');
+    expect(one['input-egress']?.at(-1)).toBe('iifname "veth*" iifname != "veth-up" goto closed');
     const two = base({ ...routed, strangers: ['eth0', 'veth-a', 'veth-b'] });
-    expect(two['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != { "veth-a", "veth-b" } goto deny');
+    expect(two['forward-ingress']?.at(-1)).toBe('oifname "veth*" oifname != { "veth-a", "veth-b" } goto closed');
   });
 
   test('close every veth where nobody knows what names pods get, except the ways out', () => {
     expect(base({ routed: [], anyVeth: true, strangers: ['eth0'], bridges: [] })).toEqual({
       'forward-egress': [
+        'iifname . ip saddr vmap @pod-senders-4',
+        'iifname . ip6 saddr vmap @pod-senders-6',
         'meta iifkind "veth" iifname != "eth0" iifname . ip saddr != @sources-4 goto deny',
         'meta iifkind "veth" iifname != "eth0" iifname . ip6 saddr != @sources-6 goto deny',
-        'jump prologue',
-        'iifname vmap @pod-egress',
-        'meta iifkind "veth" iifname != "eth0" goto deny',
+        'meta iifkind "veth" iifname != "eth0" goto closed',
       ],
-      'forward-ingress': [
-        'jump prologue',
-        'oifname vmap @pod-ingress',
-        'meta oifkind "veth" oifname != "eth0" goto deny',
-      ],
+      'forward-ingress': ['oifname vmap @pod-ingress', 'meta oifkind "veth" oifname != "eth0" goto closed'],
       'input-guard-egress': [
         'meta iifkind "veth" iifname != "eth0" ip saddr @local-4 iifname . ip saddr != @sources-4 goto deny',
         'meta iifkind "veth" iifname != "eth0" ip6 saddr @local-6 iifname . ip6 saddr != @sources-6 goto deny',
@@ -79,16 +75,14 @@ describe('base chains', () => {
   test('of bridged pods dispatch by address, and are closed by the bridge, not by a block of addresses', () => {
     expect(base(bridged)).toEqual({
       'forward-egress': [
-        'jump prologue',
         'iifname "cni0" ip saddr vmap @pod-egress-4',
         'iifname "cni0" ip6 saddr vmap @pod-egress-6',
-        'iifname "cni0" goto deny',
+        'iifname "cni0" goto closed',
       ],
       'forward-ingress': [
-        'jump prologue',
         'oifname "cni0" ip daddr vmap @pod-ingress-4',
         'oifname "cni0" ip6 daddr vmap @pod-ingress-6',
-        'oifname "cni0" goto deny',
+        'oifname "cni0" goto closed',
       ],
     });
   });
@@ -119,10 +113,13 @@ describe('base chains', () => {
     ]);
   });
 
-  test('keep pods out of the tunnels of the node, before replies pass', () => {
+  test('keep pods out of the tunnels of the node, before anybody passes', () => {
     const tunnels = { ports: [6081, 8472], protocols: [4] };
     const one = base({ ...bridged, tunnels: { ports: [8472], protocols: [] } });
-    expect(one['forward-egress']?.slice(0, 2)).toEqual(['iifname "cni0" udp dport 8472 goto deny', 'jump prologue']);
+    expect(one['forward-egress']?.slice(0, 2)).toEqual([
+      'iifname "cni0" udp dport 8472 goto deny',
+      'iifname "cni0" ip saddr vmap @pod-egress-4',
+    ]);
     expect(one['input-guard-egress']).toEqual(['iifname "cni0" udp dport 8472 goto deny']);
     const entrances = [
       'iifname "veth*" udp dport { 6081, 8472 } goto deny',
@@ -131,17 +128,17 @@ describe('base chains', () => {
       'iifname "cni0" meta l4proto 4 goto deny',
     ];
     const both = base({ ...bridged, routed: ['veth*'], tunnels });
-    expect(both['forward-egress']?.slice(2, 7)).toEqual([...entrances, 'jump prologue']);
+    expect(both['forward-egress']?.slice(0, 5)).toEqual([...entrances, 'iifname . ip saddr vmap @pod-senders-4']);
     expect(both['input-guard-egress']?.slice(2)).toEqual(entrances);
   });
 
   test('accept unknown pods only if the operator says so, and then check no unknown source', () => {
     const open = base(routed, { unknownPods: 'accept' });
     expect(open['forward-ingress']?.at(-1)).toBe('oifname "veth*" accept');
-    expect(open['forward-egress']?.[0]).toBe(
+    expect(open['forward-egress']?.[2]).toBe(
       'iifname "veth*" iifname @bound-interfaces iifname . ip saddr != @sources-4 goto deny',
     );
-    expect(open['forward-egress']?.[2]).toBe(
+    expect(open['forward-egress']?.[4]).toBe(
       'iifname "veth*" ip saddr @local-4 iifname . ip saddr != @sources-4 goto deny',
     );
   });
@@ -149,13 +146,12 @@ describe('base chains', () => {
   test('police traffic to the own node only if the operator says so; replies and DHCP pass', () => {
     const { 'input-egress': input } = base({ ...bridged, routed: ['veth*'] }, { policeNodeEgress: true });
     expect(input).toEqual([
-      'jump prologue',
       'udp sport { 68, 546 } udp dport { 67, 547 } accept',
       'iifname vmap @pod-egress',
       'iifname "cni0" ip saddr vmap @pod-egress-4',
       'iifname "cni0" ip6 saddr vmap @pod-egress-6',
-      'iifname "veth*" goto deny',
-      'iifname "cni0" goto deny',
+      'iifname "veth*" goto closed',
+      'iifname "cni0" goto closed',
     ]);
   });
 });
@@ -182,6 +178,10 @@ describe('the prologue', () => {
   });
 });
 
+test('a packet of a pod that nobody knows may be a reply, and is refused else', () => {
+  expect(shared('closed')).toEqual(['jump prologue', 'goto deny']);
+});
+
 describe('the deny chain', () => {
   test('drops in a rule of its own, behind the record', () => {
     const rules = shared('deny');
@@ -206,7 +206,7 @@ describe('the deny chain', () => {
     ]);
     // An answer to a forged source would go to somebody who never asked.
     expect(shared('deny-forged', { reject: true, recordDenied: false })).toEqual(['drop']);
-    expect(base(routed, { reject: true })['forward-egress']?.[0]).toContain('goto deny-forged');
+    expect(base(routed, { reject: true })['forward-egress']?.[2]).toContain('goto deny-forged');
   });
 });
 

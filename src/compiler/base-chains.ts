@@ -22,7 +22,7 @@ import { routesPods } from '../model/binding.ts';
 import type { NodeShape } from '../model/binding.ts';
 import { familyOf, ipFamilies } from '../model/ip.ts';
 import type { IpAddress, IpFamily } from '../model/ip.ts';
-import { auditChain, denyChain } from './lower.ts';
+import { auditChain, denyChain, prologueChain } from './lower.ts';
 import { familyDigit } from './object-names.ts';
 import type { EnforcementOptions } from './options.ts';
 import type { DesiredChain, DesiredRule, DesiredSet } from './ruleset.ts';
@@ -32,13 +32,15 @@ import { addressType } from './set-spec.ts';
  * The path of a packet through table inet nftpolicy, hook forward:
  *
  *   forward-egress (-11)                              forward-ingress (-10)
- *   source check of routed pods --miss--> deny
- *   prologue: replies, related, ND  --> accept        prologue  --> accept
- *   iif / source address -> pod-X-egress              oif / destination address -> pod-X-ingress
+ *   iif and source address -> pod-X-egress            oif / destination address -> pod-X-ingress
+ *     prologue: replies, related, ND -> accept          prologue -> accept
  *     rules -> accept; end -> deny                      rules -> accept; end -> deny
- *   tail: any other local pod -> deny                 tail: any other local pod -> deny
+ *   foreign source of a routed pod -> deny
+ *   tail: any other local pod -> closed               tail: any other local pod -> closed
+ *     prologue -> accept; end -> deny                   prologue -> accept; end -> deny
  *
  * `accept` ends only its own base chain, so egress cannot skip ingress. A lookup that misses ends at a tail.
+ * What packets of known pods meet stands first: a pod without policies costs one lookup per direction.
  */
 
 /** Our place on the hooks: after kube-proxy's -110, before filter 0. */
@@ -50,9 +52,17 @@ const bothDirections = [
   { direction: 'ingress', interfaceKey: 'oifname', addressField: 'daddr', priority: ingressPriority },
 ] as const;
 
-/** Names of the dispatch maps. Routed pods are keyed by interface, bridged pods by address. */
+/** Where packets of a local pod go that no dispatch map knows, or whose chain is missing: replies pass, nothing else. */
+export const closedChain = 'closed';
+
+/** Names of the dispatch maps. Bridged pods are keyed by address, routed pods by interface. */
 export function routedMapName(direction: 'egress' | 'ingress'): string {
   return `pod-${direction}`;
+}
+
+/** What a routed pod forwards is found by interface and source at once: a packet with another source misses. */
+export function senderMapName(family: IpFamily): string {
+  return `pod-senders-${familyDigit(family)}`;
 }
 
 /** See {@link routedMapName}. */
@@ -72,17 +82,16 @@ export function ownRule(statements: readonly Statement[], comment?: string): Des
 
 /** The two base chains on `forward`, and on `input` what every pod is held to and, by option, the egress rules. */
 export function baseChains(shape: NodeShape, options: EnforcementOptions): readonly DesiredChain[] {
-  const tail = options.unknownPods === 'drop' ? goto(denyChain) : accept();
+  const tail = options.unknownPods === 'drop' ? goto(closedChain) : accept();
   const tailComment = options.unknownPods === 'drop' ? 'unknown local pod: fail closed' : 'unknown local pod: accepted';
   const chains: DesiredChain[] = bothDirections.map(({ direction, interfaceKey, addressField, priority }) => {
     const isInterface = (name: string): Statement => match(meta(interfaceKey), name);
     const routedPods = podInterfaces(shape, interfaceKey);
     const rules: DesiredRule[] = [];
     if (direction === 'egress') {
-      rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)), ...tunnelRules(shape, options));
-    }
-    rules.push(ownRule([jump('prologue')]));
-    if (routesPods(shape)) {
+      rules.push(...tunnelRules(shape, options));
+      if (routesPods(shape)) rules.push(...ipFamilies.map(fromPod));
+    } else if (routesPods(shape)) {
       rules.push(ownRule([vmap(meta(interfaceKey), setRef(routedMapName(direction)))]));
     }
     for (const { name } of shape.bridges) {
@@ -91,6 +100,7 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
         rules.push(ownRule([isInterface(name), vmap(addressPayload(family, addressField), map)]));
       }
     }
+    if (direction === 'egress') rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)));
     for (const isPods of routedPods) rules.push(ownRule([...isPods, tail], tailComment));
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
@@ -98,6 +108,10 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
   chains.push(...inputGuard(shape, options));
   if (options.policeNodeEgress) chains.push(inputChain(shape, nodeDnsOf(shape, options), { tail, tailComment }));
   return chains;
+}
+
+function fromPod(family: IpFamily): DesiredRule {
+  return ownRule([vmap(interfaceAndSource(family), setRef(senderMapName(family)))]);
 }
 
 /** What a packet of a routed pod matches, bound or not; one alternative per pattern, all without what is surely no pod's. */
@@ -119,8 +133,8 @@ function without(names: readonly string[] | undefined, key: 'iifname' | 'oifname
 }
 
 /**
- * A pod may only send from its own addresses: ingress rules of other pods trust the source. A pod that nobody knows and
- * that is accepted may send from any that is no other pod's here.
+ * A pod may only send from its own addresses: ingress rules of other pods trust the source. Packets that do have left for
+ * their pod's chain before. A pod that nobody knows and that is accepted may send from any that is no other pod's here.
  */
 function sourceCheck(isPods: readonly Statement[], options: EnforcementOptions): readonly DesiredRule[] {
   const open = options.unknownPods === 'accept';
@@ -140,7 +154,11 @@ function impostors(isPods: readonly Statement[], options: EnforcementOptions): r
 }
 
 function notOwn(family: IpFamily): Statement {
-  return match(concat(meta('iifname'), addressPayload(family, 'saddr')), setRef(sourcesName(family)), '!=');
+  return match(interfaceAndSource(family), setRef(sourcesName(family)), '!=');
+}
+
+function interfaceAndSource(family: IpFamily): Expression {
+  return concat(meta('iifname'), addressPayload(family, 'saddr'));
 }
 
 /** Where packets with a source that is not their sender's end: an answer would go to somebody who never asked. */
@@ -214,7 +232,6 @@ function inputChain(
   { tail, tailComment }: { readonly tail: Statement; readonly tailComment: string },
 ): DesiredChain {
   const rules: DesiredRule[] = [
-    ownRule([jump('prologue')]),
     ownRule(
       [
         match(payload('udp', 'sport'), anonymousSet([68, 546])),
@@ -243,7 +260,8 @@ function inputChain(
 
 /** Chains every pod chain relies on. */
 export function sharedChains(options: EnforcementOptions, audited: boolean): readonly DesiredChain[] {
-  const chains = [prologue(options), deny(options, denyChain)];
+  const closed = { name: closedChain, rules: [ownRule([jump(prologueChain)]), ownRule([goto(denyChain)])] };
+  const chains = [prologue(options), deny(options, denyChain), closed];
   if (options.reject) chains.push(deny({ ...options, reject: false }, forgedChain(options)));
   if (audited) chains.push({ name: auditChain, rules: [...record('audited'), ownRule([accept()])] });
   return chains;
@@ -265,7 +283,7 @@ function prologue(options: EnforcementOptions): DesiredChain {
       ? [ownRule([match(ct('direction'), 'reply'), accept()]), ownRule([match(ct('state'), 'related', 'in'), accept()])]
       : [ownRule([match(ct('state'), ['established', 'related'], 'in'), accept()])];
   return {
-    name: 'prologue',
+    name: prologueChain,
     rules: [
       ...tracked,
       icmp(['nd-router-solicit', 'nd-neighbor-solicit', 'nd-neighbor-advert'], 255),

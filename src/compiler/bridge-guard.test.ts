@@ -33,6 +33,13 @@ describe('the guard lets a bound port', () => {
     ['send from its IPv6 address', 'accept', { saddr: ip('fd00:1::1') }],
     ['not send from another address', 'drop', { saddr: ip('10.244.1.2') }],
     ['not send from another MAC address', 'drop', { etherSource: '02:00:00:00:00:02' }],
+    ['not send IPv6 from another MAC address', 'drop', { etherSource: '02:00:00:00:00:02', saddr: ip('fd00:1::1') }],
+    ['not send from another IPv6 address', 'drop', { saddr: ip('fd00:1::2') }],
+    [
+      'send ICMPv6 from its address',
+      'accept',
+      { saddr: ip('fd00:1::1'), protocol: 'icmpv6', icmpType: 'echo-request' },
+    ],
     ['claim its address by ARP', 'accept', { protocol: 'arp' }],
     ['not claim another address by ARP', 'drop', { protocol: 'arp', saddr: ip('10.244.1.2') }],
     ['probe by ARP', 'accept', { protocol: 'arp', saddr: ip('0.0.0.0') }],
@@ -153,6 +160,27 @@ test('tagged frames are dropped before anything else, on bound and unknown ports
     expect(JSON.stringify(first?.statements)).toContain('8021q');
     expect(first?.statements.at(-1)).toEqual({ drop: null });
   }
+  // What the guard lets pass before it asks for the port is an IP frame by its type, and so none with a tag.
+  const short = table.chains.get('guard')?.rules.filter(({ statements }) => 'accept' in (statements.at(-1) ?? {}));
+  expect(short).toHaveLength(2);
+  for (const { statements } of short ?? []) {
+    expect(JSON.stringify(statements[0])).toMatch(/"field":"type"}},"right":"ip6?"/);
+  }
+});
+
+test('a pod whose MAC address nobody knows sends nothing', () => {
+  const { mac: _, ...unknown } = binding;
+  const guarded = bridgeGuard(shape, [unknown]);
+  expect(simulate(guarded, 'guard', frame).verdict).toBe('drop');
+  expect(simulate(guarded, 'guard', { ...frame, saddr: ip('fd00:1::1') }).verdict).toBe('drop');
+});
+
+test('a pod whose address is link-local discovers neighbours from it, and nothing else', () => {
+  const guarded = bridgeGuard(shape, [{ ...binding, addresses: [ip('fe80::7')] }]);
+  const from = { ...frame, saddr: ip('fe80::7') };
+  const discovery = { protocol: 'icmpv6', icmpType: 'nd-neighbor-solicit', hopLimit: 255 } as const;
+  expect(simulate(guarded, 'guard', from).verdict).toBe('drop');
+  expect(simulate(guarded, 'guard', { ...from, ...discovery }).verdict).toBe('accept');
 });
 
 test('the guard runs before br_netfilter', () => {

@@ -12,14 +12,15 @@ import {
   setRef,
   vmap,
 } from 'nftables-json';
-import type { Statement } from 'nftables-json';
+import type { Expression, Statement } from 'nftables-json';
 
 import type { NodeShape, PodBinding } from '../model/binding.ts';
 import { familyOf, ipFamilies } from '../model/ip.ts';
-import type { IpFamily } from '../model/ip.ts';
+import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { ownRule } from './base-chains.ts';
 import { familyDigit } from './object-names.ts';
 import type { DesiredChain, DesiredMap, DesiredRule, DesiredSet, DesiredTable, DispatchVerdict } from './ruleset.ts';
+import { addressType } from './set-spec.ts';
 
 type Bridge = NodeShape['bridges'][number];
 
@@ -32,8 +33,8 @@ const listenerReports = ['mld-listener-report', 'mld-listener-done', 'mld2-liste
 /**
  * Table bridge nftpolicy: binds addresses to bridge ports, so that the inet table may key bridged pods by address.
  * A bound port may send with its own MAC and addresses; any other port of a pod bridge is quarantined to talking
- * with its node. Tagged frames are dropped first: they pass the IP hooks unseen. Packets to a bound address leave by its
- * own port only: the inet table judges the address, but a frame goes where its MAC address says.
+ * with its node. Tagged frames are no IP frames here and dropped: they pass the IP hooks unseen. Packets to a bound
+ * address leave by its own port only: the inet table judges the address, but a frame goes where its MAC address says.
  */
 export function bridgeGuard(shape: NodeShape, bindings: readonly PodBinding[]): DesiredTable {
   const bridged = bindings.filter(({ attachment }) => attachment.kind === 'bridged');
@@ -66,11 +67,18 @@ function guardSets(shape: NodeShape, bridged: readonly PodBinding[]): readonly D
   });
   const withMac = bridged.flatMap((binding) => (binding.mac === undefined ? [] : [{ binding, mac: binding.mac }]));
   const perFamily = ipFamilies.flatMap((family) => {
-    const type = family === 'IPv4' ? 'ipv4_addr' : 'ipv6_addr';
-    const owned = bridged.flatMap(({ interface: port, addresses }) =>
-      addresses.filter((address) => familyOf(address) === family).map((address) => ({ port, address })),
+    const type = addressType(family);
+    const owned = bridged.flatMap(({ interface: port, mac, addresses }) =>
+      addresses.filter((address) => familyOf(address) === family).map((address) => ({ port, mac, address })),
     );
     return [
+      set(
+        sendersName(family),
+        ['ifname', 'ether_addr', type],
+        owned.flatMap(({ port, mac, address }) =>
+          mac === undefined || onlyDiscovers(address) ? [] : [`${port} . ${mac} . ${address}`],
+        ),
+      ),
       set(
         `sources-${familyDigit(family)}`,
         ['ifname', type],
@@ -96,6 +104,11 @@ function guardSets(shape: NodeShape, bridged: readonly PodBinding[]): readonly D
     ),
     ...perFamily,
   ];
+}
+
+/** Of a link-local address nothing else passes; see {@link unaddressedIpv6}. */
+function onlyDiscovers(address: IpAddress): boolean {
+  return /^fe[89ab]/.test(address);
 }
 
 const dropTagged = ownRule(
@@ -137,6 +150,7 @@ function targetCheck({ neighbourTargets }: NodeShape, notAllowed: readonly State
 
 const neighbourTarget = payload('icmpv6', 'taddr');
 
+/** What a port sent that the guard did not know at once: anything but IP packets of bound pods. */
 function boundChain(shape: NodeShape): DesiredChain {
   const port = meta('iifname');
   return {
@@ -144,7 +158,6 @@ function boundChain(shape: NodeShape): DesiredChain {
     rules: [
       dropTagged,
       ownRule([match(concat(port, payload('ether', 'saddr')), setRef('macs'), '!='), counter(), drop()]),
-      ownRule([etherType('ip'), match(concat(port, payload('ip', 'saddr')), setRef('sources-4')), accept()]),
       ownRule([
         etherType('ip'),
         match(payload('ip', 'saddr'), '0.0.0.0'),
@@ -205,6 +218,19 @@ function quarantineChain(shape: NodeShape, bridge: Bridge): DesiredChain {
   };
 }
 
+/** Port, MAC and IP addresses that belong together. */
+function sendersName(family: IpFamily): string {
+  return `senders-${familyDigit(family)}`;
+}
+
+/** All that most frames meet, in one lookup. What is not ICMPv6 is no advertisement. */
+function fromOwner(family: IpFamily): DesiredRule {
+  const protocol = family === 'IPv4' ? 'ip' : 'ip6';
+  const notIcmp = family === 'IPv4' ? [] : [match(meta('l4proto'), 'icmpv6', '!=')];
+  const sender = concat(meta('iifname'), payload('ether', 'saddr'), payload(protocol, 'saddr'));
+  return ownRule([etherType(protocol), ...notIcmp, match(sender, setRef(sendersName(family))), accept()]);
+}
+
 function guardChain(shape: NodeShape): DesiredChain {
   const unknown = shape.bridges.map((bridge) => {
     const port =
@@ -216,7 +242,7 @@ function guardChain(shape: NodeShape): DesiredChain {
   return {
     name: 'guard',
     base: { type: 'filter', hook: 'prerouting', priority: guardPriority },
-    rules: [ownRule([vmap(meta('iifname'), setRef('ports'))]), ...unknown],
+    rules: [...ipFamilies.map(fromOwner), ownRule([vmap(meta('iifname'), setRef('ports'))]), ...unknown],
   };
 }
 
@@ -226,23 +252,20 @@ function guardChain(shape: NodeShape): DesiredChain {
  * sees frames of ports and of the node.
  */
 function deliveryChain(): DesiredChain {
-  const elsewhere = (family: IpFamily): DesiredRule => {
-    const protocol = family === 'IPv4' ? 'ip' : 'ip6';
-    const destination = payload(protocol, 'daddr');
-    return ownRule(
-      [
-        etherType(protocol),
-        match(destination, setRef(`known-${familyDigit(family)}`)),
-        match(concat(meta('oifname'), destination), setRef(`sources-${familyDigit(family)}`), '!='),
-        counter(),
-        drop(),
-      ],
+  const destination = (family: IpFamily): Expression => payload(family === 'IPv4' ? 'ip' : 'ip6', 'daddr');
+  const isIp = (family: IpFamily): Statement => etherType(family === 'IPv4' ? 'ip' : 'ip6');
+  const own = (family: IpFamily): DesiredRule => {
+    const place = concat(meta('oifname'), destination(family));
+    return ownRule([isIp(family), match(place, setRef(`sources-${familyDigit(family)}`)), accept()]);
+  };
+  const elsewhere = (family: IpFamily): DesiredRule =>
+    ownRule(
+      [isIp(family), match(destination(family), setRef(`known-${familyDigit(family)}`)), counter(), drop()],
       "not the address' own port",
     );
-  };
   return {
     name: 'delivery',
     base: { type: 'filter', hook: 'postrouting', priority: guardPriority },
-    rules: ipFamilies.map(elsewhere),
+    rules: [...ipFamilies.map(own), ...ipFamilies.map(elsewhere)],
   };
 }

@@ -8,11 +8,11 @@ const dual = pod({ ips: ['10.244.1.1', 'fd00::1'] });
 const app = (name: string): object => ({ podSelector: { matchLabels: { app: name } } });
 const port = (number: number): object => ({ port: number });
 
-/** The rules of one chain, set names cut to their kind, without the own addresses and the end. */
+/** The rules of one chain, set names cut to their kind, without the prologue, the own addresses and the end. */
 function rules(policies: readonly NetworkPolicy[], subject = pod(), direction = 'ingress'): readonly string[] {
   const chain = lower(policies, subject).chains.find(({ name }) => name.endsWith(direction));
   return textOf(chain)
-    .slice(subject.addresses.length, -1)
+    .slice(1, -1 - subject.addresses.length)
     .map((text) => text.replaceAll(/@([a-z]+)-\S+-([46])/g, '@$1-$2'));
 }
 
@@ -26,13 +26,16 @@ describe('a pod chain', () => {
     expect(verdicts).toEqual({ egress: { kind: 'accept' }, ingress: { kind: 'goto', chain: 'pod-veth-a-ingress' } });
   });
 
-  test('begins with the own addresses and ends in the deny chain', () => {
-    expect(textOf(lower([ingress()], dual).chains[0])).toEqual([
+  test('begins with the prologue, has the own addresses behind all else and ends in the deny chain', () => {
+    expect(textOf(lower([ingress({ ports: [port(80)] })], dual).chains[0])).toEqual([
+      'jump prologue',
+      'tcp dport 80 accept',
       'iifname "veth-a" ip saddr 10.244.1.1 accept',
       'iifname "veth-a" ip6 saddr fd00::1 accept',
       'goto deny',
     ]);
     expect(textOf(lower([egress()], dual).chains[0])).toEqual([
+      'jump prologue',
       'oifname "veth-a" ip daddr 10.244.1.1 accept',
       'oifname "veth-a" ip6 daddr fd00::1 accept',
       'goto deny',
@@ -42,6 +45,7 @@ describe('a pod chain', () => {
   test('knows the own address of a bridged pod by the bridge too: from outside anybody may bear it', () => {
     const bridged = { kind: 'bridged', bridge: 'cni0' } as const;
     expect(textOf(lower([ingress()], pod({ ips: ['10.244.1.1'] }), bridged).chains[0])).toEqual([
+      'jump prologue',
       'iifname "cni0" ip saddr 10.244.1.1 accept',
       'goto deny',
     ]);
@@ -55,7 +59,7 @@ describe('a pod chain', () => {
 
   test('names the policy rules behind each rule', () => {
     const chain = lower([ingress({ ports: [port(80)] })], pod()).chains[0];
-    expect(chain?.rules.map(({ comment }) => comment)).toEqual(['own address', 'x/p ingress[0]', undefined]);
+    expect(chain?.rules.map(({ comment }) => comment)).toEqual([undefined, 'x/p ingress[0]', 'own address', undefined]);
   });
 
   test('has rules for all ports before rules by port', () => {
@@ -244,7 +248,7 @@ describe('rules whose parts would multiply', () => {
       ports: [{ port: i + 1, endPort: 65_535 - i }],
     }));
     const { chains, sets } = lower([ingress(...nested)], pod());
-    expect([chains[0]?.rules.length, sets.length]).toEqual([count + 2, 0]);
+    expect([chains[0]?.rules.length, sets.length]).toEqual([count + 3, 0]);
   });
 
   test('stay rules when one peer would bring too many entries to a flat set', () => {

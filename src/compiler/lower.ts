@@ -1,4 +1,4 @@
-import { accept, concat, goto, match, meta, payload, prefix, range, setRef, anonymousSet } from 'nftables-json';
+import { accept, concat, goto, jump, match, meta, payload, prefix, range, setRef, anonymousSet } from 'nftables-json';
 import type { Expression, Statement } from 'nftables-json';
 
 import type { PodBinding } from '../model/binding.ts';
@@ -31,6 +31,8 @@ export const flatEntriesUpTo = 1024;
 /** A block with more exceptions than this is lowered to intervals even alone: each exception costs a comparison. */
 const exceptionsAbove = 16;
 
+/** Replies and neighbour discovery: what every pod chain lets pass first. */
+export const prologueChain = 'prologue';
 /** Chains that pod chains end in. */
 export const denyChain = 'deny';
 export const auditChain = 'audit';
@@ -46,8 +48,9 @@ export interface LoweredEndpoint {
 }
 
 /**
- * Turns what decides one pod into its chains: own address, merged allow rules with the port match first, blocks as
- * plain rules, and at the end `goto deny`. A family that no rule names has no rule and stays denied (semantics 62).
+ * Turns what decides one pod into its chains: the prologue, merged allow rules with the port match first, blocks as
+ * plain rules, the own address (the rarest, so that others do not pay for it), and at the end `goto deny`. A family that
+ * no rule names has no rule and stays denied (semantics 62).
  */
 export function lowerEndpoint(policy: EffectivePolicy, binding: PodBinding): LoweredEndpoint {
   const chains: DesiredChain[] = [];
@@ -110,10 +113,11 @@ class SectionLowering {
     const allPorts = ({ statements }: DesiredRule): boolean => statements.length <= 2 && !hasPortMatch(statements);
     const peers = [...anyone, ...selected];
     return [
-      ...this.#ownAddressRules(),
+      { statements: [jump(prologueChain)], provenance: [] },
       ...peers.filter(allPorts),
       ...peers.filter((rule) => !allPorts(rule)),
       ...blocks,
+      ...this.#ownAddressRules(),
       { statements: [goto(tail)], provenance: [] },
     ];
   }

@@ -21,7 +21,7 @@ export interface NodeOutcome extends Outcome {
   readonly packet: Packet;
 }
 
-/** What the rules of all nodes on the path do: each side, and every chain asked. */
+/** What the rules of all nodes on the path do: each side, and every chain asked, in the order of the kernel. */
 export interface PathOutcome {
   readonly egress: 'allow' | 'deny';
   readonly ingress: 'allow' | 'deny';
@@ -68,11 +68,6 @@ function runNode(name: NodeName, node: NodeRules, flow: Flow): NodeOutcome[] {
     const family = 'bridge' as const;
     outcomes.push({ node: name, family, ...simulate(bridge, 'guard', guard), chain: 'guard-egress', packet: guard });
   }
-  const delivered = deliveredFrame(name, node, flow, packet);
-  if (bridge?.chains.has('delivery') === true && delivered !== undefined) {
-    const outcome = simulate(bridge, 'delivery', delivered);
-    outcomes.push({ node: name, family: 'bridge', ...outcome, chain: 'delivery-ingress', packet: delivered });
-  }
   const chains = fromNode
     ? []
     : toNode
@@ -82,6 +77,11 @@ function runNode(name: NodeName, node: NodeRules, flow: Flow): NodeOutcome[] {
     if (inet.chains.has(chain)) {
       outcomes.push({ node: name, family: 'inet', ...simulate(inet, chain, packet), chain, packet });
     }
+  }
+  const delivered = deliveredFrame(name, node, flow, packet);
+  if (bridge?.chains.has('delivery') === true && delivered !== undefined) {
+    const outcome = simulate(bridge, 'delivery', delivered);
+    outcomes.push({ node: name, family: 'bridge', ...outcome, chain: 'delivery-ingress', packet: delivered });
   }
   return outcomes;
 }

@@ -1,6 +1,6 @@
 /**
- * A ruleset without the objects that the kernel refuses, closed: a pod whose chain is missing is bound to `deny`, or
- * has no element and meets the tail. Pure.
+ * A ruleset without the objects that the kernel refuses, closed: a pod whose chain is missing is bound to
+ * `closed`, or has no element and meets the tail. Pure.
  */
 import type { DesiredChain, DesiredMap, DesiredSet, DesiredTable, Ruleset, TableFamily } from '../compiler/ruleset.ts';
 import type { DispatchVerdict } from '../compiler/ruleset.ts';
@@ -27,8 +27,8 @@ export interface Withheld {
   readonly closed: readonly ClosedElement[];
 }
 
-/** The chain that refused packets go to, in tables that have one. */
-const denyChain = 'deny';
+/** The chains that packets of closed pods go to, in tables that have one; `closed` lets replies pass. */
+const closingChains = ['closed', 'deny'];
 
 /** `FAMILY KIND NAME`, with the key of an element behind it. */
 export function partText(part: Part): string {
@@ -87,13 +87,13 @@ function withholdFromTable(
     if (known === undefined) keys.set(part.name, new Set([part.key]));
     else known.add(part.key);
   }
-  const canDeny = table.chains.has(denyChain) && !chains.has(denyChain);
+  const closing = closingChains.find((name) => table.chains.has(name) && !chains.has(name));
   return {
     family: table.family,
     sets: without(table.sets, sets, (set) => setWithout(set, keys.get(set.name))),
     chains: without<DesiredChain>(table.chains, chains, (chain) => chain),
     maps: without(table.maps, new Set(), (map) =>
-      closeMap(table.family, map, keys.get(map.name), chains, canDeny, closed),
+      closeMap(table.family, map, keys.get(map.name), chains, closing, closed),
     ),
   };
 }
@@ -136,7 +136,7 @@ function closeMap(
   map: DesiredMap,
   keys: ReadonlySet<string> | undefined,
   chains: ReadonlySet<string>,
-  canDeny: boolean,
+  closing: string | undefined,
   closed: ClosedElement[],
 ): DesiredMap {
   const elements = new Map<string, DispatchVerdict>();
@@ -151,7 +151,7 @@ function closeMap(
     }
     changed = true;
     closed.push({ family, map: map.name, key, chain });
-    if (!refused && canDeny) elements.set(key, { kind: 'goto', chain: denyChain });
+    if (!refused && closing !== undefined) elements.set(key, { kind: 'goto', chain: closing });
   }
   return changed ? { ...map, elements } : map;
 }

@@ -16,6 +16,9 @@ import { endTitle } from './explanation.ts';
 import type { FlowStep, Outcome } from './explanation.ts';
 import type { InstalledChain, InstalledDifference, InstalledFlow, InstalledStep } from './installed-answer.ts';
 
+/** Chains that refuse what another chain decided to refuse. */
+const refusing: ReadonlySet<string> = new Set(['closed', 'deny', 'deny-forged']);
+
 /** A rule with what only the kernel knows. */
 export interface RuleFacts {
   readonly handle?: number;
@@ -78,7 +81,8 @@ export function compareFlow(installed: InstalledNode, step: FlowStep, flow: Flow
     const expected = local[direction] ? side.verdict : 'allow';
     if (found === 'deny' || (!local[direction] && side.verdict === 'deny')) passes = false;
     if (expected === 'unknown' || expected === found) continue;
-    const text = differenceText(installed, step, direction, refusal ?? mine.at(-1));
+    const judging = refusal ?? mine.findLast(({ family }) => family === 'inet');
+    const text = differenceText(installed, step, direction, judging);
     differences.push({ node, direction, expected, found, text });
   }
   const verdict: Outcome =
@@ -110,7 +114,7 @@ function directionOf({ chain }: NodeOutcome): Direction {
 function chainOf(installed: InstalledNode, outcome: NodeOutcome, flow: Flow): InstalledChain {
   const { node, verdict, path, packet } = outcome;
   const table = tableOf(installed, outcome);
-  const deciding = path.findLast(({ chain }) => chain !== 'deny' && chain !== 'deny-forged');
+  const deciding = path.findLast(({ chain }) => !refusing.has(chain));
   const facts = factsOf(deciding?.rule);
   const counted = verdict === 'accept' ? facts.packets : (installed.denied(flow) ?? facts.packets);
   const comment = deciding?.rule.comment;
@@ -165,7 +169,7 @@ function differenceText(
 ): string {
   const trouble = installed.trouble === undefined ? '' : `; ${installed.trouble}`;
   if (outcome === undefined) return `no chain judges it${trouble}`;
-  const deciding = outcome.path.findLast(({ chain }) => chain !== 'deny' && chain !== 'deny-forged');
+  const deciding = outcome.path.findLast(({ chain }) => !refusing.has(chain));
   const { handle } = factsOf(deciding?.rule);
   const place = deciding === undefined ? `chain ${outcome.chain}` : `chain ${deciding.chain}${handleText(handle)}`;
   const side = step[direction];

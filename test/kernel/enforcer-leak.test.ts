@@ -41,9 +41,43 @@ interface Variant {
   readonly priority?: number;
   readonly mapName?: string;
   readonly withdrawn?: boolean;
+  /** As compiled now: known pods first, the prologue in their chains. Else as before that: the prologue in front. */
+  readonly dispatchFirst?: boolean;
+}
+
+/** The frame of the compiled ruleset around the same pod chains. */
+function dispatchFirst(former: Ruleset): Ruleset {
+  const inet = former.get('inet')!;
+  const sources = new Map([pods.allowed, pods.denied, pods.target].map((pod) => [pod.hostInterface, pod]));
+  const senders = [...inet.maps.get('pod-egress')!.elements].map(([name, verdict]) => {
+    const source = addressOf(sources.get(name)!, 'IPv4');
+    return [`${name} . ${source}`, verdict] as const;
+  });
+  const map = { name: 'pod-senders-4', type: ['ifname', 'ipv4_addr'], elements: new Map(senders) };
+  const rewritten = [...inet.chains.values()].map((one): DesiredChain => {
+    const [first, ...others] = one.rules;
+    if (one.name.startsWith('pod-')) return { ...one, rules: [rule(jump('prologue')), ...one.rules] };
+    if (first === undefined || one.base === undefined) return one;
+    const [dispatch, ...tails] = others;
+    const bySender = rule(vmap({ concat: [meta('iifname'), payload('ip', 'saddr')] }, '@pod-senders-4'));
+    const closed = tails.map(({ statements }) => rule(...statements.slice(0, -1), goto('closed')));
+    return { ...one, rules: [one.name === 'forward-egress' ? bySender : dispatch!, ...closed] };
+  });
+  const closed = chain('closed', rule(jump('prologue')), rule(goto('deny')));
+  return new Map([
+    [
+      'inet',
+      table('inet', {
+        sets: [...inet.sets.values()],
+        maps: [...[...inet.maps.values()].filter(({ name }) => name !== 'pod-egress'), map],
+        chains: [...rewritten, closed],
+      }),
+    ],
+  ]);
 }
 
 function ruleset(variant: Variant): Ruleset {
+  if (variant.dispatchFirst === true) return dispatchFirst(ruleset({ ...variant, dispatchFirst: false }));
   const own = addressOf(pods.allowed, 'IPv4');
   const { targetChain = 'pod-target-ingress', peers = 'peers-4', peerType = ['ipv4_addr'], members = [] } = variant;
   const saddr = payload('ip', 'saddr');
@@ -110,6 +144,13 @@ const variants: readonly Variant[] = [
   { name: 'the denied sender becomes isolated', deniedIsolated: true },
   { name: 'the allowed sender becomes isolated', allowedIsolated: true },
   { name: 'the dispatch map is another', mapName: 'pod-ingress-b' },
+  { name: 'the frame becomes that of the next version, and back', dispatchFirst: true },
+  {
+    name: 'that happens and the senders become isolated',
+    dispatchFirst: true,
+    deniedIsolated: true,
+    allowedIsolated: true,
+  },
 ];
 
 /** Flips between the plain ruleset and `variant` for a while under both streams. */

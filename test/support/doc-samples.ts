@@ -92,7 +92,7 @@ export function isAsShown(shown: readonly string[], text: string): boolean {
 /** Without what differs from machine to machine and run to run. */
 export function withoutChance(text: string): string {
   return text
-    .replaceAll(/veth[0-9a-f]{8}/g, 'veth#')
+    .replaceAll(/veth[0-9a-f]{8}(?: \. [\d.]+)?/g, 'veth#')
     .replaceAll(/handle \d+ */g, 'handle # ')
     .replaceAll(/\d+ packets? */g, '# packets ')
     .replaceAll(/\d+ s ago/g, '# s ago')

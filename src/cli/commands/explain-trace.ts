@@ -1,3 +1,4 @@
+import type { NodeOutcome } from '../../compiler/packet-path.ts';
 import { traceFlow } from '../../enforcer/trace.ts';
 import type { TraceFlow } from '../../enforcer/trace.ts';
 import { tracedPath } from '../../enforcer/trace-text.ts';
@@ -29,9 +30,15 @@ export async function followPacket(
   });
   const kernel = tracedPath(lines, 'nftpolicy') as readonly InstalledStep[];
   const run = runInstalled(installed, flow);
-  const simulated = run.ok ? run.value.flatMap(installedPath) : [];
+  const simulated = run.ok ? untilRefused(run.value).flatMap(installedPath) : [];
   const state = lines.length === 0 ? 'none' : kernel.some(({ chain }) => chain === 'prologue') ? 'established' : 'seen';
   return { state, waitedSeconds: seconds, kernel, simulated, same: samePath(kernel, simulated) };
+}
+
+/** A packet that is refused meets nothing after that. */
+function untilRefused(outcomes: readonly NodeOutcome[]): readonly NodeOutcome[] {
+  const refused = outcomes.findIndex(({ verdict }) => verdict !== 'accept');
+  return refused < 0 ? outcomes : outcomes.slice(0, refused + 1);
 }
 
 function samePath(a: readonly InstalledStep[], b: readonly InstalledStep[]): boolean {
