@@ -57,9 +57,16 @@ function podGroups(trace: PeerTrace, path: FieldPath, context: RuleContext): rea
   if (other.end.kind !== 'pod') return [notAPodGroup(trace, path, other.end, context)];
   const groups: ConditionGroup[] = [];
   const outside = trace.conditions.find(({ kind, answer }) => kind === 'own-namespace' && answer === 'no');
-  if (outside !== undefined) groups.push(otherNamespaceGroup(podPath, other.end.pod, context));
+  const selector = trace.peer.kind === 'pods' ? trace.peer.selector : undefined;
+  if (outside !== undefined) {
+    const meansAll = selector?.pods.requirements.length === 0;
+    groups.push(otherNamespaceGroup(podPath, other.end.pod, context, meansAll));
+  }
   const namespaceLabels = trace.conditions.filter((condition) => condition.kind === 'namespace-label');
-  if (namespaceLabels.length > 0 || context.written?.locate(namespacePath) !== undefined) {
+  // A selector that is null is none, even if it is written (semantics 21).
+  const hasNamespaces =
+    selector?.namespaces.kind === 'selector' && context.written?.locate(namespacePath) !== undefined;
+  if (namespaceLabels.length > 0 || hasNamespaces) {
     groups.push(labelGroup('namespaceSelector', namespaceLabels, namespacePath, other.end.pod, context));
   }
   const podLabels = trace.conditions.filter((condition) => condition.kind === 'pod-label');
@@ -127,7 +134,8 @@ export function finishedOwner(address: string, { context }: Pick<RuleContext, 'c
   return undefined;
 }
 
-function otherNamespaceGroup(path: FieldPath, pod: Endpoint, context: RuleContext): ConditionGroup {
+/** A podSelector that names the pod's labels means it; one that names none means its own namespace, and is no near miss. */
+function otherNamespaceGroup(path: FieldPath, pod: Endpoint, context: RuleContext, meansAll: boolean): ConditionGroup {
   const spans = context.written?.locateNearest(path).spans;
   const span = spans?.key ?? spans?.value;
   const part: ConditionPart = {
@@ -140,7 +148,8 @@ function otherNamespaceGroup(path: FieldPath, pod: Endpoint, context: RuleContex
     ...(span === undefined ? {} : { span }),
     label: `without a namespaceSelector this means pods of "${context.policyNamespace}"; ${pod.name} is in "${pod.namespace}"`,
   };
-  return { kind: 'namespace', answer: 'no', parts: [part], failing: 1, distance: 0, facts: [], lint: 'NP211' };
+  const distance = meansAll ? 4 : 0;
+  return { kind: 'namespace', answer: 'no', parts: [part], failing: 1, distance, facts: [], lint: 'NP211' };
 }
 
 function labelGroup(
