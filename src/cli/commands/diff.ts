@@ -9,6 +9,7 @@ import { snapshotOf } from '../../source/store.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
+import { hasColour } from '../has-colour.ts';
 import { assembleStates, lastOfEachName, loadInputs } from '../load-state.ts';
 
 /** Arguments of `policy diff`. */
@@ -73,7 +74,7 @@ function render(context: Context, diff: FlowDiff, output: DiffOptions['output'])
     case 'markdown':
       return renderDiffMarkdown(diff);
     case 'text':
-      return renderDiff(diff, context.stdout.isTerminal && context.env['NO_COLOR'] === undefined ? coloured : plain);
+      return renderDiff(diff, hasColour(context) ? coloured : plain);
   }
 }
 

@@ -29,6 +29,7 @@ import type { ClusterChange } from '../explain/file-cluster.ts';
 import { asksKernel } from '../explain/kernel-question.ts';
 import { loadInputs } from '../explain/load-inputs.ts';
 import { unreadTexts } from '../explain/unread-texts.ts';
+import { hasColour } from '../has-colour.ts';
 import type { LiveFlags } from '../live-cluster.ts';
 import { asksCluster, readInputs } from '../load-explain-inputs.ts';
 import type { ExplainInputs } from '../load-explain-inputs.ts';
@@ -277,10 +278,9 @@ function print(context: Context, options: ExplainOptions, explanation: Explanati
   }
 }
 
-function toStyle({ stdout, env }: Context, { output, color }: ExplainOptions): TextStyle {
-  const wanted =
-    color === 'always' ||
-    (color === 'auto' && stdout.isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb');
+function toStyle(context: Context, { output, color }: ExplainOptions): TextStyle {
+  const { stdout } = context;
+  const wanted = color === 'always' || (color === 'auto' && hasColour(context));
   return {
     wide: output === 'wide',
     columns: stdout.columns ?? unlimitedColumns,

@@ -8,6 +8,7 @@ import { snapshotOf } from '../../source/store.ts';
 import type { Context } from '../context.ts';
 import { exitCode } from '../exit-code.ts';
 import type { ExitCode } from '../exit-code.ts';
+import { hasColour } from '../has-colour.ts';
 import { assembleStates, loadInputs } from '../load-state.ts';
 
 /** Arguments of `policy map`. */
@@ -65,7 +66,7 @@ export function mapCommand(context: Context, options: MapOptions): ExitCode {
           ...view,
           layout: options.layout,
           width: context.stdout.columns ?? defaultWidth,
-          paint: context.stdout.isTerminal && context.env['NO_COLOR'] === undefined ? coloured : plain,
+          paint: hasColour(context) ? coloured : plain,
         }),
   );
   return exitCode.ok;
