@@ -8,7 +8,7 @@ const names = (map: string, key: string): readonly string[] =>
   podsBehind([{ family: 'inet', map, key, chain: undefined }], bindings).map((binding) => binding.pod);
 
 test.each([
-  ['pod-ingress', 'veth-a', 'x/a'],
+  ['pod-receivers-4', 'veth-a . 10.0.0.1', 'x/a'],
   ['pod-ingress-6', 'fd00::1', 'x/a'],
   ['pod-senders-4', 'veth-b . 10.0.0.2', 'x/b'],
 ])('the pod behind a closed element of %s is found by %s', (map, key, name) => {

@@ -25,10 +25,11 @@ const denyIngress = policy({});
 describe('assemble', () => {
   test('gives every pod an element in both maps, isolated or not (invariant 4)', () => {
     const { maps } = inet({ endpoints: [lower([denyIngress], a), lower([], b)] });
-    expect(Object.fromEntries(maps.get('pod-ingress')!.elements)).toEqual({
-      'veth-a': { kind: 'goto', chain: 'pod-veth-a-ingress' },
-      'veth-b': { kind: 'accept' },
+    expect(Object.fromEntries(maps.get('pod-receivers-4')!.elements)).toEqual({
+      'veth-a . 10.244.1.1': { kind: 'goto', chain: 'pod-veth-a-ingress' },
+      'veth-b . 10.244.1.2': { kind: 'accept' },
     });
+    expect([...maps.get('pod-receivers-6')!.elements.keys()]).toEqual(['veth-a . fd00::1']);
     expect(Object.fromEntries(maps.get('pod-senders-4')!.elements)).toEqual({
       'veth-a . 10.244.1.1': { kind: 'accept' },
       'veth-b . 10.244.1.2': { kind: 'accept' },
@@ -50,7 +51,7 @@ describe('assemble', () => {
     const keys = (name: string) => [...maps.get(name)!.elements.keys()];
     expect(keys('pod-ingress-4')).toEqual(['10.244.1.1']);
     expect(keys('pod-ingress-6')).toEqual(['fd00::1']);
-    expect(keys('pod-ingress')).toEqual([]);
+    expect(keys('pod-receivers-4')).toEqual([]);
   });
 
   test('lets a routed pod send from each of its addresses', () => {

@@ -10,8 +10,8 @@ import {
   bridgedMapName,
   localName,
   recordSets,
+  routedInputMap,
   routedMapName,
-  senderMapName,
   sharedChains,
   sourcesName,
 } from './base-chains.ts';
@@ -117,14 +117,15 @@ function dispatchMaps({ shape, options }: RulesetParts, endpoints: readonly Lowe
   const routed = endpoints.filter(({ binding }) => binding.attachment.kind === 'routed');
   const bridged = endpoints.filter(({ binding }) => binding.attachment.kind === 'bridged');
   if (routesPods(shape)) {
-    // Nobody but the chain on input asks for the egress of an interface, whatever the source.
-    for (const direction of options.policeNodeEgress ? directions : (['ingress'] as const)) {
-      const elements = new Map(routed.map(({ binding, verdicts }) => [binding.interface, verdicts[direction]]));
-      maps.push({ name: routedMapName(direction), type: ['ifname'], elements });
+    if (options.policeNodeEgress) {
+      const elements = new Map(routed.map(({ binding, verdicts }) => [binding.interface, verdicts.egress]));
+      maps.push({ name: routedInputMap, type: ['ifname'], elements });
     }
-    for (const family of ipFamilies) {
-      const elements = byAddress(routed, family, 'egress', ({ interface: name }, address) => `${name} . ${address}`);
-      maps.push({ name: senderMapName(family), type: ['ifname', addressType(family)], elements });
+    for (const direction of directions) {
+      for (const family of ipFamilies) {
+        const elements = byAddress(routed, family, direction, ({ interface: name }, address) => `${name} . ${address}`);
+        maps.push({ name: routedMapName(direction, family), type: ['ifname', addressType(family)], elements });
+      }
     }
   }
   if (shape.bridges.length === 0) return maps;

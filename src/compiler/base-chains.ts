@@ -32,7 +32,7 @@ import { addressType } from './set-spec.ts';
  * The path of a packet through table inet nftpolicy, hook forward:
  *
  *   forward-egress (-11)                              forward-ingress (-10)
- *   iif and source address -> pod-X-egress            oif / destination address -> pod-X-ingress
+ *   iif and source address -> pod-X-egress            oif and destination address -> pod-X-ingress
  *     prologue: replies, related, ND -> accept          prologue -> accept
  *     rules -> accept; end -> deny                      rules -> accept; end -> deny
  *   foreign source of a routed pod -> deny
@@ -55,17 +55,18 @@ const bothDirections = [
 /** Where packets of a local pod go that no dispatch map knows, or whose chain is missing: replies pass, nothing else. */
 export const closedChain = 'closed';
 
-/** Names of the dispatch maps. Bridged pods are keyed by address, routed pods by interface. */
-export function routedMapName(direction: 'egress' | 'ingress'): string {
-  return `pod-${direction}`;
+/** Egress of routed pods by interface alone, for `--police-node-egress`: what they send to their node has any source. */
+export const routedInputMap = 'pod-egress';
+
+/**
+ * Packets of and for routed pods are found by interface and the pod's address at once: a packet with another source
+ * misses, and so does one for an address that another pod behind the same interface had before.
+ */
+export function routedMapName(direction: 'egress' | 'ingress', family: IpFamily): string {
+  return `pod-${direction === 'egress' ? 'senders' : 'receivers'}-${familyDigit(family)}`;
 }
 
-/** What a routed pod forwards is found by interface and source at once: a packet with another source misses. */
-export function senderMapName(family: IpFamily): string {
-  return `pod-senders-${familyDigit(family)}`;
-}
-
-/** See {@link routedMapName}. */
+/** Bridged pods are found by address. */
 export function bridgedMapName(direction: 'egress' | 'ingress', family: IpFamily): string {
   return `pod-${direction}-${familyDigit(family)}`;
 }
@@ -88,11 +89,12 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
     const isInterface = (name: string): Statement => match(meta(interfaceKey), name);
     const routedPods = podInterfaces(shape, interfaceKey);
     const rules: DesiredRule[] = [];
-    if (direction === 'egress') {
-      rules.push(...tunnelRules(shape, options));
-      if (routesPods(shape)) rules.push(...ipFamilies.map(fromPod));
-    } else if (routesPods(shape)) {
-      rules.push(ownRule([vmap(meta(interfaceKey), setRef(routedMapName(direction)))]));
+    if (direction === 'egress') rules.push(...tunnelRules(shape, options));
+    if (routesPods(shape)) {
+      for (const family of ipFamilies) {
+        const key = concat(meta(interfaceKey), addressPayload(family, addressField));
+        rules.push(ownRule([vmap(key, setRef(routedMapName(direction, family)))]));
+      }
     }
     for (const { name } of shape.bridges) {
       for (const family of ipFamilies) {
@@ -101,6 +103,10 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
       }
     }
     if (direction === 'egress') rules.push(...routedPods.flatMap((isPods) => sourceCheck(isPods, options)));
+    else if (options.unknownPods === 'accept' && routesPods(shape)) {
+      const known = match(meta(interfaceKey), setRef(boundSet));
+      rules.push(ownRule([known, goto(closedChain)], 'not an address of the pod'));
+    }
     for (const isPods of routedPods) rules.push(ownRule([...isPods, tail], tailComment));
     for (const { name } of shape.bridges) rules.push(ownRule([isInterface(name), tail], tailComment));
     return { name: `forward-${direction}`, base: { type: 'filter', hook: 'forward', priority }, rules };
@@ -108,10 +114,6 @@ export function baseChains(shape: NodeShape, options: EnforcementOptions): reado
   chains.push(...inputGuard(shape, options));
   if (options.policeNodeEgress) chains.push(inputChain(shape, nodeDnsOf(shape, options), { tail, tailComment }));
   return chains;
-}
-
-function fromPod(family: IpFamily): DesiredRule {
-  return ownRule([vmap(interfaceAndSource(family), setRef(senderMapName(family)))]);
 }
 
 /** What a packet of a routed pod matches, bound or not; one alternative per pattern, all without what is surely no pod's. */
@@ -154,11 +156,7 @@ function impostors(isPods: readonly Statement[], options: EnforcementOptions): r
 }
 
 function notOwn(family: IpFamily): Statement {
-  return match(interfaceAndSource(family), setRef(sourcesName(family)), '!=');
-}
-
-function interfaceAndSource(family: IpFamily): Expression {
-  return concat(meta('iifname'), addressPayload(family, 'saddr'));
+  return match(concat(meta('iifname'), addressPayload(family, 'saddr')), setRef(sourcesName(family)), '!=');
 }
 
 /** Where packets with a source that is not their sender's end: an answer would go to somebody who never asked. */
@@ -242,7 +240,7 @@ function inputChain(
     ),
     ...nodeDnsRules(nodeDns),
   ];
-  if (routesPods(shape)) rules.push(ownRule([vmap(meta('iifname'), setRef(routedMapName('egress')))]));
+  if (routesPods(shape)) rules.push(ownRule([vmap(meta('iifname'), setRef(routedInputMap))]));
   for (const { name } of shape.bridges) {
     for (const family of ipFamilies) {
       rules.push(

@@ -216,7 +216,7 @@ describe('NodeCompiler', () => {
     const pod = cluster.store.snapshot().pods.get('x/web' as PodKey)!;
     cluster.store.upsert({ ...pod, uid: 'new' });
     expect(cluster.inet().chains.has('pod-veth-web-ingress')).toBe(false);
-    expect(cluster.inet().maps.get('pod-ingress')!.elements.has('veth-web')).toBe(false);
+    expect(cluster.inet().maps.get('pod-receivers-4')!.elements.has('veth-web . 10.0.0.1')).toBe(false);
   });
 
   test('without objects and bindings it is the ruleset of an empty node', () => {
