@@ -13,7 +13,7 @@ export type ServerCommand =
   { readonly action: 'updates'; readonly perSecond: number; readonly seconds: number } | { readonly action: 'restart' };
 
 const size = JSON.parse(process.argv[2] ?? '{}') as ClusterSize & { readonly protobuf: boolean };
-const server = new TestApiServer({ protobuf: size.protobuf });
+const server = new TestApiServer({ protobuf: size.protobuf, ordered: true });
 const { truth } = server;
 const random = sequence(7);
 

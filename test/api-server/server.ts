@@ -34,6 +34,8 @@ export interface TestApiServerOptions {
   /** Between bookmarks; 60 s as the real one. */
   readonly bookmarkMs?: number;
   readonly random?: Random;
+  /** True: initial events come by key, not in any order. */
+  readonly ordered?: boolean;
   /** False: pods are sent as JSON whatever the client prefers. */
   readonly protobuf?: boolean;
   /** Further names and addresses for its certificate. */
@@ -74,6 +76,7 @@ export class TestApiServer {
   readonly #options: TestApiServerOptions;
   readonly #pages: Pages = new Pages(this.truth);
   readonly #random: Random;
+  readonly #ordered: boolean;
   readonly #streams = new Set<WatchStream>();
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
@@ -82,6 +85,7 @@ export class TestApiServer {
   constructor(options: TestApiServerOptions = {}) {
     this.#options = options;
     this.#random = options.random ?? seededRandom(1);
+    this.#ordered = options.ordered ?? false;
     this.#port = options.port ?? 0;
   }
 
@@ -235,7 +239,7 @@ export class TestApiServer {
       fault,
       bookmarkMs,
       encoding,
-      random: this.#random,
+      random: this.#ordered ? undefined : this.#random,
     });
     this.#streams.add(stream);
     response.on('close', () => this.#streams.delete(stream));

@@ -21,8 +21,8 @@ export interface WatchOptions {
   /** Between bookmarks, if the client wants them. */
   readonly bookmarkMs: number;
   readonly encoding: Encoding;
-  /** Orders initial events, which have no order. */
-  readonly random: Random;
+  /** Orders initial events, which have no order by contract; left out, they come by key, as newer servers send them. */
+  readonly random: Random | undefined;
 }
 
 /** Initial events that are sent at once. */
@@ -93,7 +93,9 @@ export class WatchStream {
   #sendInitial(streamedList: boolean): void {
     const { truth, plural, random, fault } = this.#options;
     const { revision } = truth;
-    const objects = shuffled(random, truth.list(plural)).filter((object) => this.#passes(object));
+    const listed = truth.list(plural);
+    const ordered = random === undefined ? listed : shuffled(random, listed);
+    const objects = ordered.filter((object) => this.#passes(object));
     const finish = (): void => {
       if (streamedList && fault?.kind !== 'withhold-end') this.#send('BOOKMARK', this.#emptyObject(revision, true));
     };
