@@ -63,8 +63,8 @@ export const rulesetMutations: readonly Mutation[] = [
   {
     name: 'sources are not checked',
     file: baseChains,
-    from: "if (direction === 'egress') rules.push(",
-    to: "if (direction !== 'egress') rules.push(",
+    from: "if (direction === 'egress') rules.push(...routedPods",
+    to: "if (direction !== 'egress') rules.push(...routedPods",
     why: 'placed in the other direction',
     besideFlows: true,
   },
