@@ -6,7 +6,7 @@ const steps: readonly (readonly [name: string, ...command: string[]])[] = [
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', '.'],
   ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
   ['unused', 'knip'],
-  ['tests', 'vitest', 'run', '--project', 'unit', '--project', 'property'],
+  ['tests', 'vitest', 'run', '--project', 'unit', '--project', 'property', '--maxWorkers=100%'],
 ];
 
 const only = process.argv.slice(2);
