@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { runPolicy } from './support/run-policy.ts';
+import { applyEdits } from './support/apply-edits.ts';
+import type { Edit } from './support/apply-edits.ts';
 
 const root = join(import.meta.dirname, 'fixtures/broken');
 const scratch = mkdtempSync(join(tmpdir(), 'nftpolicy-broken-'));
@@ -27,26 +29,6 @@ const setups = readdirSync(root).map((name): Setup => {
 });
 
 const files = ['-f', 'policies.yaml', '-f', 'cluster.yaml'];
-
-interface Edit {
-  readonly span: { readonly start: Place; readonly end: Place };
-  readonly newText: string;
-}
-interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
-function applyEdits(text: string, edits: readonly Edit[]): string {
-  const lines = text.split('\n');
-  const offset = ({ line, column }: Place): number =>
-    Math.min(text.length, lines.slice(0, line - 1).reduce((sum, { length }) => sum + length + 1, 0) + column - 1);
-  const last = [...edits].sort((a, b) => offset(b.span.start) - offset(a.span.start));
-  return last.reduce(
-    (result, { span, newText }) => result.slice(0, offset(span.start)) + newText + result.slice(offset(span.end)),
-    text,
-  );
-}
 
 describe('broken setups', () => {
   test('there are at least twenty, and each says its fix', () => {

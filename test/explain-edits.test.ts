@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { runPolicy } from './support/run-policy.ts';
+import { applyEdits } from './support/apply-edits.ts';
+import type { Edit } from './support/apply-edits.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'nftpolicy-edits-'));
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
@@ -32,31 +34,6 @@ const head = {
 const subject = { podSelector: { matchLabels: { app: 'api' } } };
 const fromWeb = [{ podSelector: { matchLabels: { app: 'web' } } }];
 
-interface Edit {
-  readonly span: { readonly start: Place; readonly end: Place };
-  readonly newText: string;
-}
-interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
-/** Applies edits as an editor does: places that a text does not have are refused. */
-function applied(text: string, edits: readonly Edit[]): string {
-  const lines = text.split('\n');
-  const offset = ({ line, column }: Place): number => {
-    if (lines[line - 1] === undefined || column > (lines[line - 1]?.length ?? 0) + 1)
-      throw new Error(`there is no place ${line}:${column}`);
-    return lines.slice(0, line - 1).reduce((sum, { length }) => sum + length + 1, 0) + column - 1;
-  };
-  return [...edits]
-    .sort((a, b) => offset(b.span.start) - offset(a.span.start))
-    .reduce(
-      (result, { span, newText }) => result.slice(0, offset(span.start)) + newText + result.slice(offset(span.end)),
-      text,
-    );
-}
-
 /** Asks, makes the edit that is suggested, asks again: the text after the edit and the exit code. */
 async function fix(
   text: string,
@@ -69,7 +46,7 @@ async function fix(
   writeFileSync(file, text);
   const { stdout } = await ask('-o', 'json');
   const { suggestions } = JSON.parse(stdout) as { suggestions: readonly { readonly edits: readonly Edit[] }[] };
-  writeFileSync(file, applied(text, suggestions[0]?.edits ?? []));
+  writeFileSync(file, applyEdits(text, suggestions[0]?.edits ?? []));
   const { code } = await ask();
   return { text: readFileSync(file, 'utf8'), code };
 }
