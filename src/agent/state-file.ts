@@ -23,7 +23,6 @@ interface Header {
 
 /** The last line: what is before it, or the file is not whole. */
 interface Seal {
-  readonly objects: number;
   readonly sha256: string;
 }
 
@@ -92,7 +91,7 @@ async function writeWhole(
       await write(text);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const seal: Seal = { objects: objects.length, sha256: hash.copy().digest('hex') };
+    const seal: Seal = { sha256: hash.copy().digest('hex') };
     await write(`${JSON.stringify(seal)}\n`);
     // Without it a power cut may leave the new name on an empty file.
     await file.sync();
