@@ -33,7 +33,7 @@ export class HostError extends Error {
 
 /** How this folder runs the node's tools. Another implementation runs them in another network namespace. */
 export interface Commands {
-  /** Runs to the end, without core dumps, and answers standard output. Throws {@link HostError} unless the exit code is 0. */
+  /** Runs to the end and answers standard output. Throws {@link HostError} unless the exit code is 0. */
   run(command: string, args: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<string>;
   /** Runs until the command ends or `signal` aborts, and calls `onLine` per line. Throws {@link HostError} if it cannot start. */
   follow(command: string, args: readonly string[], onLine: (line: string) => void, signal: AbortSignal): Promise<void>;

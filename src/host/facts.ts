@@ -116,11 +116,11 @@ async function askNft(
   return Object.fromEntries((await Promise.all(answers)).flat());
 }
 
-/** By a dry run. Undefined if nft was killed or is not there: that says nothing about the match. */
+/** By a dry run, without core dumps. Undefined if nft was killed or is not there: that says nothing about the match. */
 async function isMatch(commands: Commands, match: string): Promise<boolean | undefined> {
   const rules = `table bridge nftpolicy-probe { chain c { type filter hook prerouting priority 0; ${match} accept; }; }`;
   try {
-    await commands.run('nft', ['-c', rules]);
+    await commands.run('sh', ['-c', 'ulimit -c 0; exec nft -c "$0"', rules]);
     return true;
   } catch (cause) {
     if (!(cause instanceof HostError)) throw cause;

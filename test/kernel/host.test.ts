@@ -291,10 +291,10 @@ describe('what goes wrong on a node', () => {
     const inner = options.commands ?? nodeCommands();
     const asked = async (previous: HostFacts, before: string): Promise<[HostFacts, number]> => {
       const run = vi.fn<typeof inner.run>((command, args) =>
-        command === 'nft' ? inner.run('sh', ['-c', `${before}exec nft "$@"`, 'sh', ...args]) : inner.run(command, args),
+        inner.run(command, command === 'sh' ? args.with(1, before + args[1]) : args),
       );
       const found = await collectHostFacts({ ...options, commands: { ...inner, run }, previous });
-      return [found, run.mock.calls.filter(([command]) => command === 'nft').length];
+      return [found, run.mock.calls.filter(([command]) => command === 'sh').length];
     };
     expect((await asked(facts, ''))[1]).toBe(0);
     const { bridgeNameMatch: _name, neighbourTargetMatch: _target, ...unasked } = facts;
